@@ -1,6 +1,7 @@
 import { record, text } from "../api/core/json.js";
 import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
+import { META_NODE } from "../publish/core/service-entry.js";
 import type { ConsulClient } from "./client.js";
 import { parseAgentDns, type ToldDns } from "./core/agent-dns.js";
 import { parseServers, type ServerMember } from "./core/members.js";
@@ -90,13 +91,24 @@ export async function isIntended(client: ConsulClient, source: string, destinati
 
 /** The address of a machine by its name in Consul; undefined where Consul has none, or the token may not read it. @throws ConsulError */
 export async function machineAddress(client: ConsulClient, machine: string): Promise<string | undefined> {
-  const { body } = await client.ask({
-    method: "_get",
-    path: `/catalog/node/${encodeURIComponent(machine)}`,
-    query: { stale: "" },
-  });
-  const address = record(record(body)?.Node)?.Address;
+  const address = record((await machineNamed(client, machine))?.Node)?.Address;
   return typeof address === "string" ? canonicalIp(address) : undefined;
+}
+
+/**
+ * Full names of the nodes that srv-epmd has published on a machine; undefined where Consul has no machine of that name, or
+ * the token may not read it. @throws ConsulError
+ */
+export async function nodesOnMachine(client: ConsulClient, machine: string): Promise<string[] | undefined> {
+  const found = await machineNamed(client, machine);
+  if (!record(found?.Node)) return undefined;
+  const metas = Object.values(record(found?.Services) ?? {}).map((service) => record(record(service)?.Meta));
+  return metas.map((meta) => text(meta?.[META_NODE])).filter((node) => node !== "");
+}
+
+async function machineNamed(client: ConsulClient, machine: string): Promise<ReturnType<typeof record>> {
+  const path = `/catalog/node/${encodeURIComponent(machine)}`;
+  return record((await client.ask({ method: "_get", path, query: { stale: "" } })).body);
 }
 
 /** Names of all services that the token may read. */

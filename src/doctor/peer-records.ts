@@ -1,5 +1,5 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
-import { datacenters, serviceNames } from "../consul/examine.js";
+import { datacenters, nodesOnMachine, serviceNames } from "../consul/examine.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { NomadError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
@@ -136,7 +136,8 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
         const hidden = `${reason}; whether Consul has it is not known: ${unread.why}`;
         return fail("PEER_UNREAD", `${full}: ${hidden}`, unread.advice);
       }
-      const services = { names, mayHideMore: mayHide(rights) };
+      const onMachine = members.length > 0 ? undefined : await nodesOnMachine(client, service).catch(() => undefined);
+      const services = { names, mayHideMore: mayHide(rights), onMachine };
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services, known);
       return withOwn(behind(why, [reason]), await ownConsul(examination));

@@ -228,6 +228,14 @@ requirePeer(
       expect([resolved, stdout]).toEqual([1, expect.stringContaining("has no SRV record (NXDOMAIN")]);
     });
 
+    test("because a machine stands behind the @: the node that was meant", async () => {
+      const { of } = await doctor("node_a@test-agent");
+      expect(of("peer-records").evidence).toContain("service test-agent: test-agent is the name of a machine");
+      expect(of("peer-records").advice).toMatch(
+        /^was node_a@svc\.service\.consul meant\? It is on that machine, and the part behind the @ is a service/,
+      );
+    });
+
     test("of a host that has addresses: there is no port, but for the fallbacks", async () => {
       const { of, with: having } = await doctor("x@test-agent.node.consul");
       expect(having("fail")).toEqual(["peer-records"]);

@@ -218,6 +218,26 @@ describe("why Consul has no SRV record for a node", () => {
     );
   });
 
+  test("its service is the name of a machine: the node that was meant, or how those there are called", () => {
+    const ka2 = { ...asked, full: "node_a@ka2.service.consul", service: "ka2" };
+    const on = (...onMachine: readonly string[]) => {
+      const finding = whyNoRecord(ka2, [], { names: ["svc", "ka1"], mayHideMore: false, onMachine }, nothing);
+      if (finding.result !== "fail") throw new Error(finding.result);
+      return [finding.evidence[0], finding.advice[0]];
+    };
+    const rule = "the part behind the @ is a service, not a machine";
+    const evidence = "nothing is registered in Consul as the service ka2: ka2 is the name of a machine";
+    expect(on("node_b@svc.service.consul", "node_a@svc.service.consul")).toEqual([
+      evidence,
+      `was node_a@svc.service.consul meant? It is on that machine, and ${rule}`,
+    ]);
+    expect(on("node_b@svc.service.consul")).toEqual([
+      evidence,
+      `${rule}: nodes there have names such as node_b@svc.service.consul`,
+    ]);
+    expect(on()).toEqual([evidence, `${rule}: srv-epmd names --cluster lists the nodes of a service`]);
+  });
+
   test("its instance is critical", () => {
     const [evidence, advice] = why([member({ tags: ["Node_A"], critical: true })]);
     expect(evidence).toContain(

@@ -20,6 +20,8 @@ export interface ShownServices {
   readonly names: readonly string[];
   /** The token may not read all that there is. */
   readonly mayHideMore: boolean;
+  /** Full names of the nodes on a machine that has the name of the service; undefined: Consul has no such machine. */
+  readonly onMachine?: readonly string[] | undefined;
 }
 
 /** What is known of the node from elsewhere than Consul. */
@@ -125,13 +127,23 @@ function criticalAdvice({ machine, serviceId, withdrawn }: ServiceMember, known:
 function noInstance({ service, full, aliveName }: AskedTag, shown: ShownServices, known: KnownOfNode): Finding {
   const meant = meantBy(service, shown.names);
   const host = full.slice(aliveName.length + 1);
+  const isMachine = shown.onMachine !== undefined;
   return fail(
     "PEER_NO_SERVICE",
-    `nothing is registered in Consul as the service ${service}${shown.mayHideMore ? ", as far as the token may read it" : ""}`,
+    `nothing is registered in Consul as the service ${service}${shown.mayHideMore ? ", as far as the token may read it" : ""}${isMachine ? `: ${service} is the name of a machine` : ""}`,
     absentAdvice(
       known,
-      meant && `was the service ${meant} meant?`,
+      isMachine ? serviceAdvice(aliveName, shown.onMachine) : meant && `was the service ${meant} meant?`,
       `start the node beside a srv-epmd serve --domain ${host}`,
     ),
   );
+}
+
+/** Of a node that was asked for under the name of a machine. @param there the nodes on it */
+function serviceAdvice(aliveName: string, there: readonly string[]): string {
+  const rule = "the part behind the @ is a service, not a machine";
+  const named = there.find((node) => node.startsWith(`${aliveName}@`));
+  if (named !== undefined) return `was ${named} meant? It is on that machine, and ${rule}`;
+  const [other] = there;
+  return `${rule}: ${other === undefined ? "srv-epmd names --cluster lists the nodes of a service" : `nodes there have names such as ${other}`}`;
 }

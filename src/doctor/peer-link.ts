@@ -91,18 +91,16 @@ async function lastLookUp(
   const lookUps = (await daemon())?.lookUps;
   if (!lookUps) return undefined;
   const vms = await peersOfAsked();
-  const haveModule = vms.some(({ process }) => process?.hasModule !== false);
-  // Named after its host it is asked for there, and not here.
-  if (!haveModule && (await hostWay())) return { words: [] };
-  const areStock = vms.some(({ process }) => process?.asksResolver !== false);
-  // Checks ask the EPMD too: now, and in ways that no VM here has when this command was run before.
+  const mayHaveModule = vms.some(({ process }) => process?.hasModule !== false);
+  const mayLackModule = vms.some(({ process }) => process?.hasModule !== true);
+  // A check may ask the EPMD as a VM without the module does: now, and before where no VM here does.
   const its = lookUps.filter(
     (lookUp) =>
-      lookUp.here &&
-      lookUp.at < startedAt &&
-      (lookUp.way === "module" ? haveModule : areStock) &&
-      isOfNode(lookUp, asked),
+      lookUp.here && lookUp.at < startedAt && (lookUp.way === "module" || mayLackModule) && isOfNode(lookUp, asked),
   );
+  // Named after its host it is asked for there, and not here. A module that a configuration file names is not seen.
+  const isAskedHere = mayHaveModule || its.some(({ way }) => way === "module");
+  if (!isAskedHere && (await hostWay())) return { words: [] };
   const [last] = its;
   if (!last) {
     const count = `${lookUps.length} ${lookUps.length === 1 ? "look-up" : "look-ups"}`;

@@ -43,8 +43,7 @@ async function judgeAll(stuck: readonly Link[], examination: Examination): Promi
       epmdPort: isHere(address) ? undefined : await epmdPort(address),
     });
     const isItsMachine = machineOfAsked.addresses.has(address);
-    // Of the node that was asked for, which is another one than the VM here.
-    const about = isItsMachine ? undefined : aliveName;
+    const about = isItsMachine ? asked?.name.aliveName : aliveName;
     const { isCutOff } = machineOfAsked;
     return apart(apartFrom(connection, { isItsMachine, isCutOff }), warn("LINK_STUCK", evidence, advice, about));
   });

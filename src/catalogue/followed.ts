@@ -288,7 +288,7 @@ export class FollowedService {
   get #longestEmptyWait(): number {
     const { now, timings } = this.#deps;
     if (this.#emptySince === undefined) return Number.POSITIVE_INFINITY;
-    return Math.min(timings.maxEmptyWait, Math.max(timings.firstEmptyWait, now() - this.#emptySince));
+    return Math.min(timings.maxEmptyWait, Math.max(timings.firstEmptyWait, Math.round(now() - this.#emptySince)));
   }
 
   #settle(): void {

@@ -236,7 +236,8 @@ test("doctor asks Consul once for the instances of a service, however many check
     expect.stringContaining("Consul does not list node_a@svc.service.consul"),
     expect.stringContaining("nothing is registered in Consul as the service svc"),
   ]);
-  // The catalogue of look-ups asks once too, and then follows the service by blocking queries.
+  // The catalogue of look-ups asks once too, and then after each blocking query, as the list is empty.
   const asked = consul.requests.map(({ path }) => path).filter((path) => path.startsWith("/v1/health/service/svc"));
-  expect(asked.filter((path) => !path.includes("index="))).toHaveLength(2);
+  const held = asked.filter((path) => path.includes("index="));
+  expect(asked.length - 2 * held.length).toBeLessThanOrEqual(2);
 });

@@ -116,6 +116,31 @@ requirePeer("erl", "epmd")("doctor --cluster", () => {
     expect(verdict.notes.map((note: { code: string }) => note.code)).toEqual(["HIDDEN", "NOT_CONNECTING"]);
   });
 
+  test("tells the links that global ends because of a node that does not dial with that node", async () => {
+    const [a, b] = [await nodes.start("a"), await nodes.start("b")];
+    const c = await nodes.start("c", { args: ["-kernel", "dist_auto_connect", "never"] });
+    await a.vm.ping(b.name);
+    await waitForNodes(b.vm, a.name);
+    await a.vm.ping(c.name);
+    const { verdict } = await waitFor(
+      async () => {
+        const judged = await judge([a, b, c]);
+        return !judged.verdict.well && judged;
+      },
+      { what: "the links that are missing", timeout: 30_000 },
+    );
+    expect(verdict.summary).toContain(
+      `; ${c.name} has dist_auto_connect never, and others have not: global ends links`,
+    );
+    expect(verdict.problems).toMatchObject([
+      {
+        code: "NEVER_CONNECTS",
+        nodes: [c.name, a.name, b.name],
+        effects: [{ code: expect.stringMatching(/SPLIT|ONE_SIDED/) }],
+      },
+    ]);
+  });
+
   test("without a cookie tells who is there, and how more is seen", async () => {
     const [a, b] = [await nodes.start("a"), await nodes.start("b")];
     const { code, stdout } = await runCli(command([a, b]));
@@ -517,6 +542,50 @@ requirePeer(
     }
     await cluster.killNodes();
   }, 120_000);
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+  "nft",
+)("doctor --cluster where global ends links because of one node", () => {
+  test("a node that one machine does not reach: the links that are missing between others are told with it", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    const env = { SRV_EPMD_CONNECT: `*@${HOST}` };
+    const ticks = ["-kernel", "net_ticktime", "4"];
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const judgement = async () => {
+      const look = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(0) });
+      return JSON.parse(look.stdout) as {
+        summary: string;
+        well: boolean;
+        problems: { code: string; nodes: string[]; effects?: { code: string }[] }[];
+      };
+    };
+    await Promise.all([0, 1, 2].map((at) => cluster.node(at, "abc"[at] ?? "", { env, args: ticks })));
+    await waitFor(
+      async () => {
+        const { well, summary } = await judgement();
+        return well && summary.startsWith("3 nodes, ");
+      },
+      { what: "a cluster that is whole", timeout: 60_000 },
+    );
+    const rule = "add table ip t; add chain ip t c { type filter hook input priority 0; }";
+    await cluster.host(0).run("nft", `${rule}; add rule ip t c ip saddr 10.90.0.3 drop`);
+    const apart = await waitFor(
+      async () => {
+        const { problems } = await judgement();
+        return problems.some(({ effects = [] }) => effects.length > 0) && problems;
+      },
+      { what: "links that are missing", timeout: 120_000 },
+    );
+    const effects = [{ code: expect.stringMatching(/SPLIT|ONE_SIDED/) }];
+    expect(apart).toMatchObject([
+      { code: "NOT_THERE", nodes: expect.arrayContaining(["c", "a", "b"].map(fullName)), effects },
+    ]);
+    await cluster.killNodes();
+  }, 240_000);
 });
 
 requirePeer(

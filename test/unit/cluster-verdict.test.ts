@@ -1033,9 +1033,10 @@ describe("links that programs make", () => {
 
   test("of one node among others are the cause of links that are missing between those", () => {
     const never = (to: readonly string[]) => linked(C, to, {}, { autoConnect: "never" });
-    const verdict = judgeCluster([linked(A, [C]), linked(B, []), never([A])]);
+    // As OTP 25 has it after a ping from A to C.
+    const verdict = judgeCluster([linked(A, [C]), linked(B, [C]), never([A, B])]);
     expect(verdict.summary).toBe(
-      `3 nodes, 1 of 2 links; ${C} has dist_auto_connect never, and others have not: global ends links between those because of it`,
+      `3 nodes, 2 of 3 links; ${C} has dist_auto_connect never, and others have not: global ends links between those because of it`,
     );
     expect(verdict).toMatchObject({
       isWell: false,
@@ -1047,17 +1048,18 @@ describe("links that programs make", () => {
         },
       ],
     });
-    // By turns: another one is linked with it.
-    const four = [linked(A, []), linked(B, [D]), linked(D, [B, C]), never([D])];
-    expect(judgeCluster(four).problems.map(({ code }) => code)).toEqual(["NEVER_CONNECTS"]);
-    // Nobody is linked with it, or both are: it does not part them.
-    for (const to of [[], [A, B]]) {
-      const others = [A, B].map((node) => linked(node, to.length === 0 ? [] : [C]));
-      expect(judgeCluster([...others, never(to)])).toMatchObject({
-        problems: [{ nodes: [A, B] }],
-        notes: [{ code: "NEVER_CONNECTS" }],
-      });
+    // One of them is linked with it, or another one.
+    for (const others of [
+      [linked(A, [C]), linked(B, []), never([A])],
+      [linked(A, []), linked(B, [D]), linked(D, [B, C]), never([D])],
+    ]) {
+      expect(judgeCluster(others).problems.map(({ code }) => code)).toEqual(["NEVER_CONNECTS"]);
     }
+    // Nobody is linked with it, so nobody takes notice of it.
+    expect(judgeCluster([linked(A, []), linked(B, []), never([])])).toMatchObject({
+      problems: [{ code: "SPLIT", nodes: [A, B] }],
+      notes: [{ code: "NEVER_CONNECTS" }],
+    });
   });
 
   test("are missed with dist_auto_connect once, and that one was lost is not known", () => {

@@ -9,9 +9,9 @@ interface Overlaps {
 }
 
 /**
- * A node that some are linked with and others are not has global end links between those, again and again
- * (prevent_overlapping_partitions). Where it is not seen here, or does not dial, the links that are missing because of it are
- * told with its problem.
+ * A node that some can be linked with and others cannot has global end links between those, again and again
+ * (prevent_overlapping_partitions), and so does one that does not dial. The links that are missing because of it are told with
+ * its problem, if it is not seen here or does not dial.
  * @param problems of single nodes
  * @param open the pairs that miss a link or have it on one side, without those that are told otherwise
  * @param isWhole all nodes are known
@@ -38,9 +38,13 @@ export function overlaps(
   };
 }
 
-/** One of two nodes has a third one in its list and the other has not; or neither has it now, and others may. */
+/**
+ * Whether global may have ended the link of two nodes because of a third one: both are linked with one that does not dial;
+ * one of them is linked with it and the other is not; or neither is now, and others may be.
+ */
 function mayPart(third: Member, { one, other }: Pair): boolean {
   const lists = [one, other].map(({ state }) => state?.visible.includes(third.node));
-  if (lists.includes(undefined) || lists.every(Boolean)) return false;
-  return lists.some(Boolean) || (third.answer ? third.linked.size > 0 : third.places.some(isUnanswered));
+  if (lists.includes(undefined)) return false;
+  if (third.answer) return lists.some(Boolean) || third.linked.size > 0;
+  return lists.every(Boolean) ? false : lists.some(Boolean) || third.places.some(isUnanswered);
 }

@@ -1,6 +1,6 @@
 /** Values by their keys, in the order of the first of each key. */
-export function grouped<T>(values: Iterable<T>, keyOf: (value: T) => string): Map<string, [T, ...T[]]> {
-  const groups = new Map<string, [T, ...T[]]>();
+export function grouped<T, K = string>(values: Iterable<T>, keyOf: (value: T) => K): Map<K, [T, ...T[]]> {
+  const groups = new Map<K, [T, ...T[]]>();
   for (const value of values) {
     const key = keyOf(value);
     const group = groups.get(key);

@@ -131,7 +131,7 @@ export class ClusterListing {
   }
 }
 
-/** The words of the library are those of a call that was given up. */
+/** With the time for which it was waited. */
 function causeOf(error: unknown): string {
   return silenceOf(error) === "timeout" ? `no answer within ${TIMEOUT} ms` : describeError(error);
 }

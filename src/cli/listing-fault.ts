@@ -1,7 +1,7 @@
 import { type Silence, silenceOf } from "../api/core/silence.js";
 import type { AskedService } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { noAnswerAdvice } from "../consul/core/silent-agent.js";
+import { isAgentHere, noAnswerAdvice } from "../consul/core/silent-agent.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
 import { APIS, otherUrl } from "../doctor/core/url-of-serve.js";
 import { ConsulError, NomadError } from "../errors.js";
@@ -28,7 +28,6 @@ export function listingFault(
   const at = `${name} at ${placeOf(url)}`;
   const advice = elsewhere(catalogue, config) ?? (silence && adviceOn(silence, catalogue, url));
   return {
-    // The words of the library are those of a call that was given up.
     text: `${name} does not list its nodes (${silence === "timeout" ? `${url} gives no answer within ${config.timeout} ms` : error.message})${known}`,
     brief: silence ? `${at} does not answer (${WORDS[silence]})` : `${at} does not list its nodes`,
     ...{ code: error.code, advice },
@@ -70,7 +69,7 @@ function adviceOn(silence: Silence, catalogue: CatalogueName, url: string): stri
       return `start the agent of ${name} there, ${another}`;
     case "timeout":
       return catalogue === "consul"
-        ? `${noAnswerAdvice(url)}; srv-epmd doctor here says what it waits for`
+        ? `${noAnswerAdvice(url)}${isAgentHere(url) ? "; srv-epmd doctor here says what it waits for" : ""}`
         : `run srv-epmd doctor here: it says what an agent that listens and does not answer waits for, ${another}`;
     case "no-way":
       return `see that its machine runs and is reached from here, ${another}`;

@@ -99,16 +99,25 @@ export async function machineAddress(client: ConsulClient, machine: string): Pro
  * Full names of the nodes that srv-epmd has published on a machine; undefined where Consul has no machine of that name, or
  * the token may not read it. @throws ConsulError
  */
-export async function nodesOnMachine(client: ConsulClient, machine: string): Promise<string[] | undefined> {
-  const found = await machineNamed(client, machine);
+export async function nodesOnMachine(
+  client: ConsulClient,
+  machine: string,
+  datacenter: string | undefined,
+): Promise<string[] | undefined> {
+  const found = await machineNamed(client, machine, datacenter);
   if (!record(found?.Node)) return undefined;
   const metas = Object.values(record(found?.Services) ?? {}).map((service) => record(record(service)?.Meta));
   return metas.map((meta) => text(meta?.[META_NODE])).filter((node) => node !== "");
 }
 
-async function machineNamed(client: ConsulClient, machine: string): Promise<ReturnType<typeof record>> {
+async function machineNamed(
+  client: ConsulClient,
+  machine: string,
+  datacenter?: string,
+): Promise<ReturnType<typeof record>> {
   const path = `/catalog/node/${encodeURIComponent(machine)}`;
-  return record((await client.ask({ method: "_get", path, query: { stale: "" } })).body);
+  const query = { stale: "", ...(datacenter !== undefined && { dc: datacenter }) };
+  return record((await client.ask({ method: "_get", path, query })).body);
 }
 
 /** Names of all services that the token may read. */

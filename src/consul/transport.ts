@@ -78,14 +78,17 @@ export class ConsulTransport {
       const reply = await this.#connection.send(call, headers, signal);
       this.#observe({ type: "consul-call", result: "ok" });
       if (isForServers(call)) this.servers.answered(performance.now());
+      else this.servers.agentAnswered(performance.now());
       return reply;
     } catch (error) {
       const failure = callError(error, call.secret ?? token);
       // A call that was given up here says nothing about the agent.
       if (!signal?.aborted) this.#observe({ type: "consul-call", result: CALL_RESULTS[failure.code] ?? "unavailable" });
       if (isForServers(call) && !isGivenUp(signal)) {
+        const fault = faultOf(failure);
         const reason = describeError(failure.cause ?? failure);
-        this.servers.failed({ sentAt, fault: faultOf(failure), reason });
+        if (fault === "timeout" || fault === "no-server")
+          this.servers.failed({ sentAt, endedAt: performance.now(), fault, reason });
       }
       throw failure;
     }

@@ -36,7 +36,9 @@ export const METRICS = {
   ),
   srv_epmd_registered_nodes: gauge("nodes alive here"),
   srv_epmd_published_nodes: gauge("nodes alive here that are in Consul's DNS, or in Nomad's catalogue"),
-  srv_epmd_missing_nodes: gauge("nodes alive here that should be in Consul's DNS or Nomad's catalogue, and are not"),
+  srv_epmd_missing_nodes: gauge(
+    "nodes alive here that should be in Consul's DNS or Nomad's catalogue, and are not, or of which that is not known",
+  ),
   srv_epmd_consul_calls_total: counter("calls of the Consul agent by result", "result"),
   srv_epmd_consul_up: gauge("1 while the Consul agent answers and reaches its servers, or was not needed yet, else 0"),
   srv_epmd_followed_services: gauge(

@@ -136,7 +136,8 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
         const hidden = `${reason}; whether Consul has it is not known: ${unread.why}`;
         return fail("PEER_UNREAD", `${full}: ${hidden}`, unread.advice);
       }
-      const onMachine = members.length > 0 ? undefined : await nodesOnMachine(client, service).catch(() => undefined);
+      const onMachine =
+        members.length > 0 ? undefined : await nodesOnMachine(client, service, datacenter).catch(() => undefined);
       const services = { names, mayHideMore: mayHide(rights), onMachine };
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services, known);

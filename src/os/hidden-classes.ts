@@ -1,12 +1,13 @@
 import { Socket } from "node:net";
 
-/** V8 takes down what a function is called with from about the 20th call on. */
+/** V8 records the hidden classes that a function meets from about its 20th call on. */
 const ENOUGH_CALLS = 64;
 
 /**
  * Has V8 give all sockets the same hidden classes. Node copies the options of each socket that it accepts, and adds to the
  * copy. V8 11 (Node 20) makes new hidden classes for each such copy, which is a quarter of the CPU time of a look-up, with the
- * garbage. It no longer does so once it has met options that it can copy only one by one, as those without a prototype.
+ * garbage. It no longer does so once it has met options that it can copy only one by one, as those without a prototype. These sockets
+ * have no handle, and are garbage at once.
  */
 export function shareHiddenClassesOfSockets(): void {
   // Since V8 12 (Node 22) such copies share their hidden classes.

@@ -7,8 +7,8 @@ interface Open {
 }
 
 /**
- * The sockets of a server that are open. No Set: after so many additions a Set moves to a new table, and while V8's quick
- * garbage collections pass, the old table keeps each socket that was in it, with all that belongs to it.
+ * The sockets of a server that are open. No Set: after so many additions a Set moves to a new table, and the old one, once it
+ * is in V8's old space, keeps alive each socket that was in it until a full garbage collection: scavenges do not look there.
  */
 export class OpenSockets {
   readonly #open: Open[] = [];

@@ -2,7 +2,6 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { ConsulClient } from "../consul/client.js";
 import { readRights } from "../consul/rights.js";
 import type { Logger } from "../daemon/logger.js";
-import { ConsulError } from "../errors.js";
 import { grouped } from "../grouped.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
@@ -13,7 +12,7 @@ import { Recurring } from "./recurring.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface NamesakesDeps {
-  readonly client: Pick<ConsulClient, "members" | "ask">;
+  readonly client: Pick<ConsulClient, "members" | "ask" | "servers">;
   readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;
   /** The nodes that are published here. */
@@ -50,13 +49,10 @@ export class Namesakes {
     this.#deps = deps;
     const { timings, now } = deps;
     const run = async () => {
-      try {
-        await this.#compare();
-      } catch (error) {
-        // This question shows, too, whether Consul's servers answer again (Servers).
-        if (error instanceof ConsulError && error.code === "CONSUL_UNAVAILABLE") return timings.watch;
-      }
-      return timings.audit;
+      // After a failure the next look tries again.
+      await this.#compare().catch(() => {});
+      await this.#askForServers();
+      return deps.client.servers.trouble === undefined ? timings.audit : timings.watch;
     };
     const rest = (took: number) => restAfter(took, timings);
     this.#recurring = new Recurring({ run, rest, recheck: timings.recheck, now }, timings.audit);
@@ -76,6 +72,16 @@ export class Namesakes {
   async close(): Promise<void> {
     this.#abort.abort(new Error("srv-epmd is stopping"));
     await this.#recurring.stop();
+  }
+
+  /**
+   * Where no node is published, nothing else may ask Consul's servers, and it would not be seen that they answer again. Never
+   * rejects.
+   */
+  async #askForServers(): Promise<void> {
+    const { client, holders } = this.#deps;
+    if (client.servers.trouble === undefined || holders().length > 0) return;
+    await client.ask({ method: "_get", path: "/status/leader" }, this.#abort.signal).catch(() => {});
   }
 
   async #compare(): Promise<void> {

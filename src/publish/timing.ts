@@ -11,7 +11,7 @@ export interface Timings {
   readonly audit: number;
   /** From a publication to the next audit, at least: another daemon may have written the same id in the same moment. */
   readonly recheck: number;
-  /** From one look to the next while another check keeps an entry out of DNS, or Consul does not answer. */
+  /** From one look to the next while another check keeps an entry out of DNS, or while Consul's servers do not answer. */
   readonly watch: number;
   /** From one look at the state of the names, for the log, to the next. */
   readonly look: number;

@@ -21,9 +21,16 @@ export interface RelayChannel {
   /** The reply; undefined when the connection ends or the limit passes before it. @param limit milliseconds */
   readonly request: (body: RequestBody, limit: number) => Promise<RelayReply | undefined>;
   readonly isOpen: () => boolean;
-  /** Resolves at the end of the connection, with the reason. */
-  readonly closed: Promise<string>;
+  /** Resolves at the end of the connection. */
+  readonly closed: Promise<ChannelEnd>;
   readonly close: () => void;
+}
+
+interface ChannelEnd {
+  /** For people. */
+  readonly error: string;
+  /** The relay process is there, and did not answer. */
+  readonly isHanging: boolean;
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -145,7 +152,9 @@ class Channel {
     if (this.#greeted) return;
     this.#greeted = true;
     clearTimeout(this.#timer);
-    const closed = new Promise<string>((resolve) => this.#socket.once("close", () => resolve(this.#error)));
+    const closed = new Promise<ChannelEnd>((resolve) =>
+      this.#socket.once("close", () => resolve({ error: this.#error, isHanging: this.#isHanging })),
+    );
     this.#open({
       pid,
       pairs,
@@ -168,7 +177,9 @@ class Channel {
       const timer = setTimeout(() => {
         settle(undefined);
         // Requests must not pile up for a process that does not read.
-        if (performance.now() - this.#unansweredSince > ANSWER_LIMIT) this.#end("it does not answer");
+        if (performance.now() - this.#unansweredSince <= ANSWER_LIMIT) return;
+        this.#isHanging = true;
+        this.#end("it does not answer");
       }, limit);
       this.#unansweredSince = Math.min(this.#unansweredSince, performance.now());
       this.#waiting.set(id, settle);

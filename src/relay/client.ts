@@ -107,7 +107,7 @@ class Client implements RelayClient {
   #complaint: RelayTrouble | undefined;
   /** Why the one that there is does not say how it is. */
   #statusFault: RelayTrouble | undefined;
-  /** Of the relay process that was connected last, and has not ended as far as is known. */
+  /** Of the relay process that is connected, or was given up because it did not answer. */
   #pid: number | undefined;
   readonly #sampling = new Sampling();
 
@@ -217,8 +217,9 @@ class Client implements RelayClient {
     this.#tell("info", { relay: channel.pid, socket }, "relay process connected");
     for (const pair of ownPairs()) this.keep(pair);
     for (const wake of Array.from(this.#waiting)) wake();
-    const error = await channel.closed;
+    const { error, isHanging } = await channel.closed;
     this.#channel = undefined;
+    if (!isHanging) this.#pid = undefined;
     this.#aloneSince = performance.now();
     if (!this.#stopping.signal.aborted) this.#tell("warn", { relay: channel.pid, error }, "relay process lost");
   }
@@ -307,5 +308,5 @@ function statusFault(
 ): RelayTrouble | undefined {
   if (reply?.type === "refused") return silentRelay(reply.reason);
   if (reply || !isOpen()) return undefined;
-  return hangingRelay(`process ${pid} has said nothing for ${limit / 1_000} s`, pid);
+  return hangingRelay(`process ${pid} has not answered for ${limit / 1_000} s`, pid);
 }

@@ -54,9 +54,9 @@ const MOST_DOMAINS = 16;
 
 /**
  * Whether the name servers know the domains in which nodes are looked up. With `--domain svc` and no server that knows
- * `consul`, every node is NXDOMAIN, and nothing else would say so. It looks at the start, when look-ups fail, and until the
- * servers that are set know the domains every half minute, and when Consul's agent answers again. Where they do not, and the
- * agent tells its own DNS, that is asked.
+ * `consul`, every node is NXDOMAIN, and nothing else would say so. It looks at the start, when look-ups fail and when
+ * Consul's agent answers again, and every half minute until the servers that are set know the domains. Where they do not, and
+ * the agent tells its own DNS, that is asked.
  */
 export class KnownDomains {
   readonly #options: KnownDomainsOptions;
@@ -71,8 +71,10 @@ export class KnownDomains {
   #worst: KnownDomain["state"] | undefined;
   #troubled: number;
   #again: NodeJS.Timeout | undefined;
-  /** The last call of Consul's agent had no answer. */
+  /** The last call of Consul's agent had no answer, or an error of its servers in place of one. */
   #isAgentGone = false;
+  /** When a look was hastened because the agent answered again. */
+  #hastenedAt = -Infinity;
 
   constructor(options: KnownDomainsOptions) {
     this.#options = options;
@@ -112,9 +114,13 @@ export class KnownDomains {
     const wasGone = this.#isAgentGone;
     this.#isAgentGone = result === "unavailable";
     if (!wasGone || this.#isAgentGone || this.#worst !== "unknown") return;
-    // Its DNS may be late, and it may answer some calls and not others.
+    // An agent whose servers are out of reach answers some calls and not others, all the time.
+    const now = performance.now();
+    if (now - this.#hastenedAt < this.#pauses.troubled) return;
+    this.#hastenedAt = now;
+    // Its DNS may be late.
     this.#troubled = this.#pauses.first;
-    this.#lookIn(this.#lookedAt + this.#pauses.first - performance.now());
+    this.#lookIn(this.#lookedAt + this.#pauses.first - now);
   };
 
   /** Looks now, unless a look is under way. */

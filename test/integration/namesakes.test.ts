@@ -79,3 +79,17 @@ test("the oldest nodes are published, as many as may be, and the next when one g
   await isPublished(here, "d");
   expect(standing()?.reason).toBeUndefined();
 });
+
+test("Consul's servers that did not answer are asked again, though no node is published any more", async () => {
+  const here = start();
+  const node = here.up("node_a", 20_001);
+  await isPublished(here);
+  bench.fake.misbehave(({ path }) =>
+    path.startsWith("/v1/agent/") ? undefined : { status: 500, body: "No known Consul servers" },
+  );
+  await waitFor(() => here.registrar.agent.isCutOff, { what: "the loss of the servers" });
+  here.down(node);
+  await waitFor(() => here.registrar.status().length === 0, { what: "the end of the entry" });
+  bench.fake.misbehave(undefined);
+  await waitFor(() => here.registrar.agent.trouble === undefined, { what: "their return" });
+});

@@ -206,9 +206,11 @@ test("one that is stopped by a signal is said to be so with its process, and is 
       { what: String(reason), timeout: 20_000 },
     );
   // While it is connected, and when it does not greet any more.
-  for (const reason of [new RegExp(`^process ${pid} has said nothing for 1 s$`), /: no hello within 2 s$/]) {
+  for (const reason of [new RegExp(`^process ${pid} has not answered for 1 s$`), /: no hello within 2 s$/]) {
     await told(reason);
-    expect(relays.trouble()?.advice).toContain(`goes on with kill -CONT ${pid}; end one that hangs (kill ${pid})`);
+    expect(relays.trouble()?.advice).toContain(
+      `goes on with kill -CONT ${pid}; end one that hangs (kill -KILL ${pid})`,
+    );
   }
   process.kill(pid, "SIGCONT");
   const status = await waitFor(() => relays.status(), { what: "its status", timeout: 20_000 });

@@ -113,6 +113,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     const last = lastPart(url);
     if (path === "/v1/acl/login") return { status: 200, body: { SecretID: `token-${requests.length}` } };
     if (path.startsWith("/v1/acl/")) return { status: 200, body: {} };
+    if (path === "/v1/status/leader") return { status: 200, body: "10.0.0.1:8300" };
     if (path === "/v1/agent/services") {
       const proxiesOnly = url.searchParams.get("filter") === 'Kind == "connect-proxy"';
       const listed = [...services].filter(([, { Kind }]) => !proxiesOnly || Kind === "connect-proxy");

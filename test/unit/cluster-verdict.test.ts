@@ -264,6 +264,18 @@ describe("a cluster", () => {
       expect(codes([...kept, member(C, silent)])).toEqual(["NOT_THERE", "SPLIT"]);
     });
 
+    test("has those alone that it may have ended, where there are several", () => {
+      const refused: Probe = { result: "refused", elapsedMs: 1 };
+      const F = "node_f@svc.test";
+      const gone = [member(D, refused), member(F, refused)];
+      // Because of D the links of A are missing, because of F that of B and C.
+      const { problems } = judgeCluster([linked(A, [D]), linked(B, []), linked(C, [F]), ...gone]);
+      expect(problems).toMatchObject([
+        { code: "NOT_THERE", nodes: expect.arrayContaining([D, A, B, C]), effects: [{ code: "SPLIT" }] },
+        { code: "NOT_THERE", nodes: [F, B, C], effects: [{ code: "SPLIT", nodes: [B, C] }] },
+      ]);
+    });
+
     test("has all links that global ends then, and not one that lacks an address", () => {
       const six = linked(D, [B], {}, { families: [6] });
       const [first, ...others] = judgeCluster([linked(A, []), linked(B, [C, D]), six, member(C, silent)]).problems;
@@ -469,7 +481,7 @@ describe("a node", () => {
         memberOf({ ...on(node, at(address, silent, false)), health: "passing" });
       const [problem] = judgeCluster([linked(A, [C]), linked(B, []), passed(C, "10.0.0.2")]).problems;
       expect(problem).toMatchObject({
-        text: `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), and Consul's servers reach the agent of that machine (box2): if that has not changed in the last half minute, the way from this machine is blocked (a route, a firewall); ${A} is linked with it, ${B} is not`,
+        text: `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), and Consul's servers reach the agent of that machine (box2): unless it has just gone down, which Consul notices within half a minute, the way from this machine is blocked (a route, a firewall); ${A} is linked with it, ${B} is not`,
         advice: expect.stringMatching(
           /^see the route from here \(ip route get 10\.0\.0\.2\), and look for a firewall .* \(input\) and here \(output\), .* see that the machine runs/,
         ),
@@ -477,7 +489,7 @@ describe("a node", () => {
       const both = [passed(C, "10.0.0.2"), passed(D, "10.0.0.3")];
       expect(judgeCluster(both).problems).toMatchObject([
         {
-          text: `${C}, ${D} are not reached: none of the 2 other machines answers (10.0.0.2, 10.0.0.3; TCP ports 4369, 20001), and Consul's servers reach their agents: if that has not changed in the last half minute, the way from this machine is blocked (a route, a firewall)`,
+          text: `${C}, ${D} are not reached: none of the 2 other machines answers (10.0.0.2, 10.0.0.3; TCP ports 4369, 20001), and Consul's servers reach their agents: unless it has just gone down, which Consul notices within half a minute, the way from this machine is blocked (a route, a firewall)`,
           advice: expect.stringMatching(/if both are right, run srv-epmd doctor --cluster on one of the others$/),
         },
       ]);
@@ -1055,6 +1067,11 @@ describe("links that programs make", () => {
     ]) {
       expect(judgeCluster(others).problems.map(({ code }) => code)).toEqual(["NEVER_CONNECTS"]);
     }
+    // Its own link with one of them is another matter.
+    expect(judgeCluster([linked(A, [B, C]), linked(B, [A]), never([])])).toMatchObject({
+      problems: [{ code: "ONE_SIDED", nodes: [A, C] }],
+      notes: [{ code: "NEVER_CONNECTS" }],
+    });
     // Nobody is linked with it, so nobody takes notice of it.
     expect(judgeCluster([linked(A, []), linked(B, []), never([])])).toMatchObject({
       problems: [{ code: "SPLIT", nodes: [A, B] }],

@@ -159,7 +159,9 @@ describe("what is told of the agent", () => {
     now = 9_000;
     state.succeeded({ sentAt: now });
     expect([state.trouble, state.answeredAt, state.isCutOff]).toEqual([undefined, 9_000, false]);
-    servers.failed({ sentAt: now, fault: "no-server", reason: "No known Consul servers" });
+    for (const sentAt of [now, now + 1]) {
+      servers.failed({ sentAt, endedAt: sentAt + 1, fault: "no-server", reason: "No known Consul servers" });
+    }
     for (let look = 0; look < 3; look++) state.look();
     state.succeeded({ sentAt: now });
     expect(state.trouble).toBe("the Consul agent reaches no server of Consul's: No known Consul servers");

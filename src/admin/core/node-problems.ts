@@ -37,8 +37,9 @@ export const NODE_RULES: readonly Rule[] = [
     explains: ["published"],
     find: ({ status }) => {
       const here = localOf(status);
-      const entryOf = (node: LocalNode) => listedNodes(status).find((entry) => entry.obstacle && here(entry) === node);
-      return ofPublication(status.nodes, "not-in-consul", "Consul", (node) => adviceForConsul(node, entryOf(node)));
+      const critical = listedNodes(status).filter(({ obstacle }) => obstacle !== undefined);
+      const entries = new Map(critical.map((entry) => [here(entry), entry]));
+      return ofPublication(status.nodes, "not-in-consul", "Consul", (node) => adviceForConsul(node, entries.get(node)));
     },
   },
   {

@@ -133,17 +133,18 @@ function noInstance({ service, full, aliveName }: AskedTag, shown: ShownServices
     `nothing is registered in Consul as the service ${service}${shown.mayHideMore ? ", as far as the token may read it" : ""}${isMachine ? `: ${service} is the name of a machine` : ""}`,
     absentAdvice(
       known,
-      isMachine ? serviceAdvice(aliveName, shown.onMachine) : meant && `was the service ${meant} meant?`,
+      isMachine ? serviceAdvice(aliveName, full, shown.onMachine) : meant && `was the service ${meant} meant?`,
       `start the node beside a srv-epmd serve --domain ${host}`,
     ),
   );
 }
 
 /** Of a node that was asked for under the name of a machine. @param there the nodes on it */
-function serviceAdvice(aliveName: string, there: readonly string[]): string {
+function serviceAdvice(aliveName: string, full: string, there: readonly string[]): string {
   const rule = "the part behind the @ is a service, not a machine";
-  const named = there.find((node) => node.startsWith(`${aliveName}@`));
+  // One with --node-host may have the name that was asked for.
+  const named = there.find((node) => node.startsWith(`${aliveName}@`) && node !== full);
   if (named !== undefined) return `was ${named} meant? It is on that machine, and ${rule}`;
-  const [other] = there;
+  const other = there.find((node) => node !== full);
   return `${rule}: ${other === undefined ? "srv-epmd names --cluster lists the nodes of a service" : `nodes there have names such as ${other}`}`;
 }

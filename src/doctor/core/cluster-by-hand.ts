@@ -32,9 +32,10 @@ export function neverConnects(members: readonly Member[]): ClusterProblem | unde
 /** `a@h, which has connect_all false`: of nodes that lack a link with others, which nobody misses. Undefined: none does. */
 export function unlinkedByHand(members: readonly Member[], pairs: readonly Pair[]): string | undefined {
   const all = leftToPrograms(members);
-  const lacking = all.filter((member) =>
-    pairs.some(({ one, other, link }) => link === "missing" && (one === member || other === member)),
-  );
+  // With hidden nodes nothing links them by itself.
+  const isVisible = ({ answer }: Member) => answer?.hidden === false;
+  const missing = pairs.filter(({ one, other, link }) => link === "missing" && isVisible(one) && isVisible(other));
+  const lacking = all.filter((member) => missing.some(({ one, other }) => one === member || other === member));
   const settings = Array.from(new Set(lacking.map(settingByHand)));
   if (lacking.length === 0) return undefined;
   return `${listed(

@@ -1,3 +1,4 @@
+import { grouped } from "../../grouped.js";
 import { isUnanswered, type Member, type Pair } from "./cluster-links.js";
 import { type ClusterProblem, withEffects } from "./cluster-problems.js";
 import { mayBeEnded, oneSided, unlinked } from "./cluster-unlinked.js";
@@ -9,9 +10,10 @@ interface Overlaps {
 }
 
 /**
- * A node that some can be linked with and others cannot has global end links between those, again and again
- * (prevent_overlapping_partitions), and so does one that does not dial. The links that are missing because of it are told with
- * its problem, if it is not seen here or does not dial.
+ * Some nodes can be linked with a node and others cannot: global then ends links between those, again and again
+ * (prevent_overlapping_partitions). So it does because of a node that does not dial (dist_auto_connect never). Links that are
+ * missing are told with the problem of such a node. Where a machine does not answer from here, those of all pairs that may be
+ * linked with it are, also where a firewall between the two is the reason: the advice has the command that tells.
  * @param problems of single nodes
  * @param open the pairs that miss a link or have it on one side, without those that are told otherwise
  * @param isWhole all nodes are known
@@ -24,27 +26,45 @@ export function overlaps(
   isWhole: boolean,
 ): Overlaps {
   const never = problems.find(({ code }) => code === "NEVER_CONNECTS")?.nodes ?? [];
-  const others = members.filter(({ node, answer }) => !answer || never.includes(node));
-  const ended = open.filter((pair) => mayBeEnded(pair) && others.some((third) => mayPart(third, pair)));
-  const thirds = others.filter((third) => ended.some((pair) => mayPart(third, pair)));
-  const cause = problems.find((problem) => thirds.some(({ node }) => problem.nodes.includes(node)));
-  if (!cause) return { problems, told: new Set() };
-  const missing = ended.filter(({ link }) => link === "missing");
-  const half = ended.filter(({ link }) => link === "one-sided");
-  const effects = [...unlinked(members, pairs, missing, isWhole), ...half.map(oneSided)];
+  const absent = members.filter(({ answer }) => !answer);
+  const undialling = members.filter(({ node, answer }) => answer && never.includes(node));
+  const thirdsOf = (pair: Pair) => [
+    ...absent.filter((third) => mayPartAbsent(third, pair)),
+    ...undialling.filter((third) => mayPartUndialling(third, pair)),
+  ];
+  const ended = open.filter(mayBeEnded).flatMap((pair) => {
+    const names = thirdsOf(pair).map(({ node }) => node);
+    const cause = problems.find(({ nodes }) => nodes.some((node) => names.includes(node)));
+    return cause ? { pair, cause } : [];
+  });
+  const byCause = grouped(ended, ({ cause }) => cause);
   return {
-    problems: problems.map((problem) => (problem === cause ? withEffects(problem, ended, effects) : problem)),
-    told: new Set(ended),
+    problems: problems.map((problem) => {
+      const own = (byCause.get(problem) ?? []).map(({ pair }) => pair);
+      const missing = own.filter(({ link }) => link === "missing");
+      const half = own.filter(({ link }) => link === "one-sided");
+      return withEffects(problem, own, [...unlinked(members, pairs, missing, isWhole), ...half.map(oneSided)]);
+    }),
+    told: new Set(ended.map(({ pair }) => pair)),
   };
 }
 
-/**
- * Whether global may have ended the link of two nodes because of a third one: both are linked with one that does not dial;
- * one of them is linked with it and the other is not; or neither is now, and others may be.
- */
-function mayPart(third: Member, { one, other }: Pair): boolean {
-  const lists = [one, other].map(({ state }) => state?.visible.includes(third.node));
-  if (lists.includes(undefined)) return false;
-  if (third.answer) return lists.some(Boolean) || third.linked.size > 0;
-  return lists.every(Boolean) ? false : lists.some(Boolean) || third.places.some(isUnanswered);
+/** Global may have ended the link of a pair, if one of it is linked with a node that is not seen here, or neither is and others may be. */
+function mayPartAbsent(third: Member, pair: Pair): boolean {
+  const lists = listsOf(third, pair);
+  if (!lists || lists.every(Boolean)) return false;
+  return lists.some(Boolean) || third.places.some(isUnanswered);
+}
+
+/** Global may have ended the link of a pair because of a node that does not dial, if any node is linked with that. */
+function mayPartUndialling(third: Member, pair: Pair): boolean {
+  const lists = listsOf(third, pair);
+  return lists !== undefined && (lists.some(Boolean) || third.linked.size > 0);
+}
+
+/** Whether either of a pair says that it is linked with a third node; undefined: it is one of the pair, or one of them does not say. */
+function listsOf(third: Member, { one, other }: Pair): readonly boolean[] | undefined {
+  if (third === one || third === other) return undefined;
+  const lists = [one, other].flatMap(({ state }) => state?.visible.includes(third.node) ?? []);
+  return lists.length === 2 ? lists : undefined;
 }

@@ -87,12 +87,12 @@ function cutOff(dead: readonly DeadMachine[], members: readonly Member[]): Clust
   };
 }
 
-/** Serf's failure detection takes that long. */
+/** Serf finds a machine that has gone down within half a minute. */
 const NO_WAY =
-  "if that has not changed in the last half minute, the way from this machine is blocked (a route, a firewall)";
+  "unless it has just gone down, which Consul notices within half a minute, the way from this machine is blocked (a route, a firewall)";
 
 const BLOCKED =
-  "the way to its machine is blocked, or it has no time to answer (Consul's servers reach the agent of that machine, if that has not changed in the last half minute)";
+  "the way to its machine is blocked, or it has no time to answer (Consul's servers reach the agent of that machine, unless it has gone down within the last half minute)";
 
 function wayAdvice([address = ""]: readonly string[]): string {
   return `see the route from here (ip route get ${address}), and look for a firewall that drops packets of this machine: ${RULES}`;

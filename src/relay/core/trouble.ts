@@ -21,7 +21,7 @@ export function hangingRelay(reason: string, pid: number | undefined): RelayTrou
   const where = pid === undefined ? "its PID is in ss -xlp; " : "";
   return {
     reason,
-    advice: `${where}a relay process that is stopped (state T in ps -o stat -p ${id}) goes on with kill -CONT ${id}; end one that hangs (kill ${id}), whose links end with it, and ${SILENT_RELAY}`,
+    advice: `${where}a relay process that is stopped (state T in ps -o stat -p ${id}) goes on with kill -CONT ${id}; end one that hangs (kill -KILL ${id}), whose links end with it: srv-epmd serve, or what supervises the relay process, then starts another`,
   };
 }
 

@@ -76,15 +76,19 @@ requirePeer(
       ["Ctrl-C", "connect", 10, -1, "SIGINT", 130],
       ["Ctrl-C", "erlang", 3, -1, "SIGINT", 130],
       ["being killed", "connect", 10, 1, "SIGKILL", null],
-    ] as const)("at %s: %s", async (_, name, processes, sign, signal, code) => {
-      const { cwd, bin } = await copyOf(name);
-      const example = start(cwd, bin);
-      await example.waitForOutput(/net_adm:ping/, 20_000);
-      expect(processesWith(mark).length).toBeGreaterThan(processes);
-      process.kill(sign * example.pid, signal);
-      expect(await example.exited).toMatchObject({ code });
-      await waitFor(() => processesWith(mark).length === 0, { what: "their end" });
-    });
+    ] as const)(
+      "at %s: %s",
+      async (_, name, processes, sign, signal, code) => {
+        const { cwd, bin } = await copyOf(name);
+        const example = start(cwd, bin);
+        await example.waitForOutput(/net_adm:ping/, TIMEOUT / 2);
+        expect(processesWith(mark).length).toBeGreaterThan(processes);
+        process.kill(sign * example.pid, signal);
+        expect(await example.exited).toMatchObject({ code });
+        await waitFor(() => processesWith(mark).length === 0, { what: "their end" });
+      },
+      TIMEOUT,
+    );
 
     test.each([
       ["a daemon", "consul", "serve", 2],

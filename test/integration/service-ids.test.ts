@@ -159,7 +159,9 @@ describe("two daemons that want the same service id", () => {
       what: "an entry for each",
       interval: 1,
     });
-    const looks = bench.fake.requests.filter(({ path, token }) => path.startsWith("/v1/agent/services") && token === loser);
+    const looks = bench.fake.requests.filter(
+      ({ path, token }) => path.startsWith("/v1/agent/services") && token === loser,
+    );
     expect(looks.length).toBeLessThanOrEqual(1);
     await waitFor(() => [...bench.fake.services.keys()].every((id) => bench.fake.status(id) === "passing"), {
       what: "both",

@@ -305,19 +305,19 @@ function inNomad(standing: NomadStanding | undefined, trouble: string | undefine
   }
 }
 
+/** Why the agent does not say what Consul has, and whether that is because Consul's servers do not answer it. */
+type AgentWord = Pick<Registrar["agent"], "trouble" | "isCutOff">;
+
 /** @param agent undefined while the Consul side is being loaded */
-function inConsul(
-  status: NameStatus | undefined,
-  publishes: boolean,
-  agent: Pick<Registrar["agent"], "trouble" | "isCutOff"> | undefined,
-): Published {
+function inConsul(status: NameStatus | undefined, publishes: boolean, agent: AgentWord | undefined): Published {
   if (!status) return { publication: publishes ? "unknown" : "off", serviceIds: [] };
   const { serviceIds, elsewhere } = status;
   const code = isMissing(status) ? status.code : undefined;
-  const isUntold = status.published && agent?.isCutOff === true;
-  const reason = status.reason ?? (isMissing(status) || isUntold ? (status.lastError ?? agent?.trouble) : undefined);
+  const publication = publicationOf(status, agent);
+  const isExplained = isMissing(status) || publication === "unknown";
+  const reason = status.reason ?? (isExplained ? (status.lastError ?? agent?.trouble) : undefined);
   return {
-    publication: isUntold ? "unknown" : publicationOf(status, agent?.trouble),
+    publication,
     serviceIds,
     ...(reason !== undefined && { reason }),
     ...(code !== undefined && { code }),
@@ -325,13 +325,12 @@ function inConsul(
   };
 }
 
-/** @param trouble why the agent does not say what it holds; undefined while it does */
-function publicationOf(status: NameStatus, trouble: string | undefined): LocalNode["publication"] {
-  if (status.published) return "in-consul";
+function publicationOf(status: NameStatus, agent: AgentWord | undefined): LocalNode["publication"] {
+  if (status.published) return agent?.isCutOff ? "unknown" : "in-consul";
   if (status.pending) return "pending";
   if (!isMissing(status)) return "local";
   // A name that cannot be published is not there, whatever the agent says.
-  return trouble !== undefined && status.reason === undefined ? "unknown" : "not-in-consul";
+  return agent?.trouble !== undefined && status.reason === undefined ? "unknown" : "not-in-consul";
 }
 
 function isMissing({ wanted, published, pending }: NameStatus): boolean {

@@ -3,6 +3,7 @@ import { type ClientRequest, Agent as HttpAgent, type RequestOptions } from "nod
 import { Agent as HttpsAgent } from "node:https";
 import { describeError } from "../errors.js";
 import { quotation } from "../text.js";
+import { isTimeOver } from "./core/silence.js";
 import { readCredential } from "./credential.js";
 
 /** Where an agent answers HTTP. */
@@ -104,7 +105,7 @@ export class ApiConnection {
     } catch (error) {
       // Certificate files are read when a connection is opened: after a failed handshake they are read again.
       if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
-      throw failureOf(this.#where(call), error, (signal?.reason as Error | undefined)?.name === "TimeoutError");
+      throw failureOf(this.#where(call), error, isTimeOver(signal));
     } finally {
       signal?.removeEventListener("abort", cancel);
     }

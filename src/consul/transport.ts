@@ -1,5 +1,5 @@
 import { type ApiAddress, type ApiCall, ApiConnection, ApiFailure, type ApiReply, wordsOf } from "../api/connection.js";
-import { type AgentFault, silenceOf } from "../api/core/silence.js";
+import { type AgentFault, isTimeOver, silenceOf } from "../api/core/silence.js";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
@@ -84,7 +84,7 @@ export class ConsulTransport {
       const failure = callError(error, call.secret ?? token);
       // A call that was given up here says nothing about the agent.
       if (!signal?.aborted) this.#observe({ type: "consul-call", result: CALL_RESULTS[failure.code] ?? "unavailable" });
-      if (isForServers(call) && !isGivenUp(signal)) {
+      if (isForServers(call) && (!signal?.aborted || isTimeOver(signal))) {
         const fault = faultOf(failure);
         const reason = describeError(failure.cause ?? failure);
         if (fault === "timeout" || fault === "no-server")
@@ -98,11 +98,6 @@ export class ConsulTransport {
 /** The agent answers by itself below /agent, and the servers of another datacenter say nothing about its own. */
 function isForServers({ path, query }: ConsulCall): boolean {
   return !path.startsWith("/agent/") && query?.dc === undefined;
-}
-
-/** Not by a time limit: the caller no longer needs the answer. */
-function isGivenUp(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true && (signal.reason as Error | undefined)?.name !== "TimeoutError";
 }
 
 /**

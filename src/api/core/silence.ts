@@ -23,3 +23,8 @@ export function silenceOf(error: unknown): Silence | undefined {
   }
   return undefined;
 }
+
+/** The time of AbortSignal.timeout is over: its caller has waited in vain, and not lost interest. */
+export function isTimeOver(signal: AbortSignal | undefined): boolean {
+  return (signal?.reason as Error | undefined)?.name === "TimeoutError";
+}

@@ -33,7 +33,6 @@ export function neverConnects(members: readonly Member[]): ClusterProblem | unde
 export function unlinkedByHand(members: readonly Member[], pairs: readonly Pair[]): string | undefined {
   const all = leftToPrograms(members);
   // With hidden nodes nothing links them by itself.
-  const isVisible = ({ answer }: Member) => answer?.hidden === false;
   const missing = pairs.filter(({ one, other, link }) => link === "missing" && isVisible(one) && isVisible(other));
   const lacking = all.filter((member) => missing.some(({ one, other }) => one === member || other === member));
   const settings = Array.from(new Set(lacking.map(settingByHand)));
@@ -50,7 +49,11 @@ function harmfulOf(members: readonly Member[]): readonly Member[] {
 }
 
 function isByHand(member: Member): boolean {
-  return member.answer?.hidden === false && !needsLinks(member);
+  return isVisible(member) && !needsLinks(member);
+}
+
+function isVisible({ answer }: Member): boolean {
+  return answer?.hidden === false;
 }
 
 function neverDials(member: Member): boolean {

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 # In a checkout what npm ci has built will do, and the Consul of test/install-peers.sh.
-built=$(readlink -m "${BASH_SOURCE[0]%/*}/../dist/srv-epmd.js")
+built=$(readlink -m "${BASH_SOURCE[0]%/*}/../dist/srv-epmd.cjs")
 PATH=$PATH:/usr/sbin:/sbin:/opt/srv-epmd-peers/consul/usr/bin
 
 # need PROGRAM...

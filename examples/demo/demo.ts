@@ -7,7 +7,7 @@ import { encodeRequest } from "../../src/index.js";
  * The main job on one machine, with no other server: a daemon with its own DNS zone, two nodes, a look-up through
  * SRV. Real `erl` nodes where `erl` is installed; elsewhere two sockets that register as a node does.
  */
-const program = fileURLToPath(new URL("../../dist/srv-epmd.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/srv-epmd.cjs", import.meta.url));
 const domain = "demo.test";
 const children: ChildProcess[] = [];
 const hasErl = spawnSync("erl", ["-version"]).error === undefined;

@@ -22,8 +22,8 @@ interface Value {
 }
 
 /**
- * What Prometheus reads: our metrics and those of Node.js. The library takes 12 MiB, so it is loaded with the first request;
- * our metrics are counted from the start.
+ * What Prometheus reads: our metrics and those of Node.js. The library is loaded when the daemon listens, and used with the first
+ * request; our metrics are counted from the start.
  */
 export function createExposition(metrics: Metrics, read: () => Promise<Readings>): Exposition {
   const registry = new Registry();

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { type ClientRequest, Agent as HttpAgent, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Client } from "papi";
 import { describeError } from "../errors.js";
 import { quotation } from "../text.js";
 import { isTimeOver } from "./core/silence.js";
@@ -65,18 +66,13 @@ export class ApiFailure extends Error {
   }
 }
 
-/** The methods of papi, which the consul package inherits. The package's own methods drop some fields (weights). */
-type GenericClient = Record<ApiCall["method"], (request: object) => Promise<ApiReply>> & {
-  destroy(): void;
-};
-
 /** Loaded with the first call: a command that makes none need not wait for it. */
-export const loadLibrary = () => import("consul");
+export const loadLibrary = () => import("papi");
 
 /** Calls of one agent's HTTP API with JSON, Consul's or Nomad's, each within a time limit and a limit of bytes. */
 export class ApiConnection {
   readonly #options: ApiConnectionOptions;
-  readonly #generic = new Map<"call" | "wait", Promise<GenericClient>>();
+  readonly #clients = new Map<"call" | "wait", Promise<{ readonly client: Client; readonly agent: HttpAgent }>>();
 
   constructor(options: ApiConnectionOptions) {
     this.#options = options;
@@ -84,14 +80,14 @@ export class ApiConnection {
 
   /** @throws ApiFailure; UnreadableFile when a certificate file cannot be read */
   async send(call: ApiCall, headers: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiReply> {
-    const generic = await this.#connect(call.longestWait === undefined ? "call" : "wait");
+    const { client } = await this.#connect(call.longestWait === undefined ? "call" : "wait");
     if (signal?.aborted) throw new ApiFailure("the call was given up", { cause: signal.reason });
     // The package takes no AbortSignal: an event of this emitter ends the request.
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");
     signal?.addEventListener("abort", cancel, { once: true });
     try {
-      return await generic[call.method]({
+      return await client[call.method]({
         ctx,
         path: call.path,
         params: { ...call.params },
@@ -113,13 +109,13 @@ export class ApiConnection {
 
   /** The next call connects anew. */
   close(): void {
-    for (const connecting of this.#generic.values()) {
+    for (const connecting of this.#clients.values()) {
       connecting.then(
-        (generic) => generic.destroy(),
+        ({ agent }) => agent.destroy(),
         () => {},
       );
     }
-    this.#generic.clear();
+    this.#clients.clear();
   }
 
   /** The call, for messages: `GET http://127.0.0.1:8500 /v1/agent/self`. */
@@ -128,23 +124,20 @@ export class ApiConnection {
     return `${method.slice(1).toUpperCase()} ${this.#options.url} /v1${filled}`;
   }
 
-  #connect(use: "call" | "wait"): Promise<GenericClient> {
-    const connected = this.#generic.get(use);
+  #connect(use: "call" | "wait") {
+    const connected = this.#clients.get(use);
     if (connected) return connected;
     const connecting = this.#open(this.#options.maxSockets[use]);
-    this.#generic.set(use, connecting);
+    this.#clients.set(use, connecting);
     connecting.catch(() => {
-      if (this.#generic.get(use) === connecting) this.#generic.delete(use);
+      if (this.#clients.get(use) === connecting) this.#clients.delete(use);
     });
     return connecting;
   }
 
-  async #open(maxSockets: number): Promise<GenericClient> {
-    const [{ default: Consul }, options] = await Promise.all([
-      loadLibrary(),
-      connectionOptions(this.#options, maxSockets),
-    ]);
-    return new Consul(options as object) as unknown as GenericClient;
+  async #open(maxSockets: number) {
+    const [{ Client }, options] = await Promise.all([loadLibrary(), connectionOptions(this.#options, maxSockets)]);
+    return { client: new Client({ ...options, type: "json" }), agent: options.agent };
   }
 }
 
@@ -154,8 +147,6 @@ export class ApiConnection {
  */
 function failureOf(where: string, error: unknown, isLate: boolean): ApiFailure {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
-  // The package puts its own name before every message, whosever API it is.
-  if (error instanceof Error) error.message = error.message.replace(/^consul: /, "");
   // In the package's words the request is aborted.
   if (error instanceof Error && isLate) error.message = "no answer in time";
   if (!response) return new ApiFailure(`${where}: ${describeError(error)}`, { cause: error });
@@ -210,7 +201,7 @@ function watch(request: ClientRequest, most: number): ClientRequest {
   return request;
 }
 
-/** Options of the consul package's constructor. Its types do not have all of them. */
+/** Where a client of papi connects. */
 interface ConnectionOptions {
   readonly baseUrl: string;
   readonly agent: HttpAgent;

@@ -1,46 +1,40 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { build } from "esbuild";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { bundle, COMMAND } from "./bundler.js";
 import { manual, noticesFor } from "./documents.js";
-import { BUILT_FROM, COMMON, MINIFY, ROOT, sourcesDigest } from "./settings.js";
+import { BUILT_FROM, DEPENDENCIES, ROOT, sourcesDigest } from "./settings.js";
 
 /** Builds dist/: the command, bundled so that a daemon starts quickly and stays small, and the library with its types. */
-const common = { ...COMMON, format: "esm", outdir: "dist" } as const;
+const dist = `${ROOT}dist`;
 
 rmSync(BUILT_FROM, { force: true });
 // Taken first, because a file may change during the build.
 const digest = sourcesDigest();
 
-// Packages in CommonJS call require() for Node's own modules, which ESM output lacks.
-const require =
-  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
-
+const loader = readFileSync(new URL("chunk-loader.cjs", import.meta.url), "utf8");
 const [command] = await Promise.all([
-  build({
-    ...common,
-    entryPoints: { "srv-epmd": "src/main.ts" },
-    // What a command loads when it needs it stays in files of its own: merely parsing all of it costs 6 MiB.
-    splitting: true,
-    metafile: true,
-    chunkNames: "chunks/[name]-[hash]",
-    ...MINIFY,
-    banner: { js: require },
-  }),
-  build({
-    ...common,
-    entryPoints: { index: "src/index.ts" },
-    // A library shares its users' copies of the run-time packages.
-    packages: "external",
-  }),
+  bundle(
+    { input: { "srv-epmd": "src/main.ts" }, preserveEntrySignatures: false },
+    {
+      ...COMMAND,
+      dir: dist,
+      entryFileNames: "[name].cjs",
+      // What a command loads when it needs it stays in files of its own: merely parsing all of it costs 6 MiB.
+      chunkFileNames: "chunks/[name]-[hash].cjs",
+      banner: ({ isEntry }) => (isEntry ? loader : ""),
+    },
+  ),
+  // A library shares its users' copies of the run-time packages.
+  bundle({ input: "src/index.ts", external: [...DEPENDENCIES] }, { format: "esm", dir: dist, codeSplitting: false }),
 ]);
 // Names of chunks change with their contents: those of earlier builds go.
-for (const chunk of readdirSync(`${ROOT}dist/chunks`)) {
-  if (command.metafile.outputs[`dist/chunks/${chunk}`] === undefined) rmSync(`${ROOT}dist/chunks/${chunk}`);
+for (const chunk of readdirSync(`${dist}/chunks`)) {
+  if (!command.files.includes(`chunks/${chunk}`)) rmSync(`${dist}/chunks/${chunk}`);
 }
-writeFileSync(`${ROOT}dist/srv-epmd.1`, manual());
-writeFileSync(`${ROOT}dist/NOTICES.txt`, noticesFor(command.metafile));
+writeFileSync(`${dist}/srv-epmd.1`, manual());
+writeFileSync(`${dist}/NOTICES.txt`, noticesFor(command.modules));
 // npm makes the file of `bin` executable when it installs the package, and not in the tree itself.
-chmodSync(`${ROOT}dist/srv-epmd.js`, 0o755);
+chmodSync(`${dist}/srv-epmd.cjs`, 0o755);
 execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, "-p", `${ROOT}src/build`], {
   stdio: "inherit",
 });

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import type { Metafile } from "esbuild";
 import { COMMANDS } from "../cli/commands.js";
 import { manPage } from "../help/roff.js";
 import { TOPIC_NAMES } from "../help/topic-names.js";
@@ -13,21 +12,19 @@ export function manual(): string {
 
 const LICENCE = /^(licen[cs]e|notice|copying)/i;
 
-/** Names and licences of the packages in a bundle; the licences require that they go with the code. */
-export function noticesFor({ inputs }: Metafile): string {
-  const packages = new Set(
-    Object.keys(inputs).flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
-  );
+/** Names and licences of the packages in a bundle; the licences require that they go with the code. @param modules files */
+export function noticesFor(modules: readonly string[]): string {
+  const packages = new Set(modules.flatMap((file) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []));
   // Some are there twice, for packages that want another version.
   const notices = new Set(Array.from(packages).sort().map(noticeOf));
   return Array.from(notices).join(`\n${"-".repeat(80)}\n\n`);
 }
 
-/** @param folder of the package, from the project's */
+/** @param folder of the package */
 function noticeOf(folder: string): string {
-  const { name, version, license } = JSON.parse(readFileSync(`${ROOT}${folder}/package.json`, "utf8"));
-  const files = readdirSync(ROOT + folder).filter((file) => LICENCE.test(file));
+  const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  const files = readdirSync(folder).filter((file) => LICENCE.test(file));
   if (files.length === 0) throw new Error(`${folder} has no file with its licence`);
-  const texts = files.map((file) => readFileSync(`${ROOT}${folder}/${file}`, "utf8").trim());
+  const texts = files.map((file) => readFileSync(`${folder}/${file}`, "utf8").trim());
   return [`${name} ${version} (${license})`, ...texts, ""].join("\n\n");
 }

@@ -15,9 +15,9 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { bundle, COMMAND } from "./bundler.js";
 import { manual, noticesFor } from "./documents.js";
-import { COMMON, MINIFY, ROOT, VERSION } from "./settings.js";
+import { ROOT, VERSION } from "./settings.js";
 
 /** Mark in a Node.js binary that may carry a program (Node.js: single executable applications). */
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
@@ -55,25 +55,13 @@ writeFileSync(join(folder, "SHA256SUMS"), sums.join(""));
 for (const file of files) process.stdout.write(`${(statSync(file).size / 1e6).toFixed(1).padStart(6)} MB  ${file}\n`);
 
 /**
- * Writes the command as one file that `node` runs, with nothing beside it. CommonJS, because Node 20 takes nothing else
- * into an executable, and because it starts faster and in less memory than an ES module. The licences of what is
- * in it stand at its end, so that every copy has them.
+ * Writes the command as one file that `node` runs, with nothing beside it. The licences of what is in it stand at its end,
+ * so that every copy has them.
  * @returns those licences
  */
 async function bundleInto(file: string): Promise<string> {
-  const { metafile } = await build({
-    ...COMMON,
-    ...MINIFY,
-    entryPoints: ["src/main.ts"],
-    outfile: file,
-    format: "cjs",
-    metafile: true,
-    define: { ...COMMON.define, "import.meta.url": "__url" },
-    // An executable has no import(), not even of node's own modules.
-    supported: { "dynamic-import": false },
-    banner: { js: "const __url=require('node:url').pathToFileURL(__filename).href;" },
-  });
-  const notices = noticesFor(metafile);
+  const { modules } = await bundle({ input: "src/main.ts" }, { ...COMMAND, file, codeSplitting: false });
+  const notices = noticesFor(modules);
   appendFileSync(file, notices.replaceAll(/^/gm, "// ").replaceAll(/ +$/gm, ""));
   return notices;
 }

@@ -1,26 +1,13 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { BuildOptions } from "esbuild";
 
 /** Folder of the project, with a slash at its end. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-export const { version: VERSION } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
-
-/** What all bundles have in common. */
-export const COMMON = {
-  absWorkingDir: ROOT,
-  bundle: true,
-  platform: "node",
-  target: "node20.19",
-  legalComments: "none",
-  loader: { ".erl": "text", ".md": "text", ".css": "text", ".client.js": "text" },
-  define: { SRV_EPMD_VERSION: JSON.stringify(VERSION) },
-  logLevel: "warning",
-} satisfies BuildOptions;
-
-/** For commands. Names are kept, so that a stack trace in a log can be read. */
-export const MINIFY = { minifyWhitespace: true, minifySyntax: true } satisfies BuildOptions;
+const { version, dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8"));
+export const VERSION: string = version;
+/** Names of the run-time packages. */
+export const DEPENDENCIES: readonly string[] = Object.keys(dependencies);
 
 /** Holds the digest of what `dist/` was built from; there is none while a build runs, or after one that failed. */
 export const BUILT_FROM = `${ROOT}dist/.built-from`;

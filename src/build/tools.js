@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
  */
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-if (!["tsx", "esbuild", "typescript"].every((name) => existsSync(`${ROOT}node_modules/${name}`))) {
+if (!["tsx", "rolldown", "typescript"].every((name) => existsSync(`${ROOT}node_modules/${name}`))) {
   // The options of the npm that runs this script are in the environment of the one that it starts. Without --ignore-scripts
   // that one would run this script again.
   const ours = ["--global=false", "--location=project", "--dry-run=false", "--include=dev", "--ignore-scripts"];

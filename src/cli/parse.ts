@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { refuseOldName } from "../config/old-names.js";
-import { type Command, flagOf, hasFlag, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import { type Command, flagOf, hasFlag, keyOfFlag, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { ConfigError } from "../errors.js";
 import { nearest } from "../text.js";
 import type { CommandDefinition } from "./commands.js";
@@ -21,12 +21,15 @@ export function parseArguments(
   { name: command, usage, operands }: CommandDefinition,
   args: readonly string[],
 ): ParsedArguments {
-  const keys = flagKeysOf(command);
-  const isBoolean = (flag: string) => keys.some((key) => flagOf(key) === flag && optionOf(key).boolean);
+  const keys = new Map(flagKeysOf(command).map((key) => [flagOf(key), key]));
+  const isBoolean = (flag: string) => {
+    const key = keys.get(flag);
+    return key !== undefined && optionOf(key).boolean === true;
+  };
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(
-      keys.map((key) => [flagOf(key), { type: isBoolean(flagOf(key)) ? "boolean" : "string" }]),
+      Array.from(keys, ([flag, key]) => [flag, { type: optionOf(key).boolean ? "boolean" : "string" }]),
     ),
     // Complaints are ours: they name what was meant.
     strict: false,
@@ -40,7 +43,7 @@ export function parseArguments(
     if (token.kind !== "option") continue;
     const negated = token.rawName.startsWith("--no-") ? token.name.slice("no-".length) : "";
     const flag = isBoolean(negated) && token.value === undefined ? negated : token.name;
-    const key = keys.find((candidate) => flagOf(candidate) === flag);
+    const key = keys.get(flag);
     if (key === undefined) {
       refuseOldName(token.rawName, flag);
       if (negated !== "") refuseOldName(token.rawName, negated, true);
@@ -72,8 +75,9 @@ export function parseArguments(
 }
 
 function unknownFlag(flag: string, written: string, command: Command): string {
-  const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && hasFlag(candidate));
-  if (key !== undefined) return `${written} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
+  const key = keyOfFlag(flag);
+  if (key !== undefined && hasFlag(key))
+    return `${written} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
   const meant = flag.length > 2 ? nearest(flag, flagKeysOf(command).map(flagOf)) : undefined;
   const hint = meant === undefined ? ";" : `; was --${meant} meant?`;
   return `${written} is not an option${hint} see srv-epmd ${command} --help`;

@@ -10,6 +10,7 @@ import {
   flagOf,
   hasFlag,
   isFileKey,
+  keyOfFlag,
   OPTION_KEYS,
   type OptionKey,
   optionOf,
@@ -194,7 +195,8 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   }
   for (const [name, value] of Object.entries(contents)) {
     const where = `${file.path}: ${name}`;
-    const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && isFileKey(candidate));
+    const named = keyOfFlag(name);
+    const key = named !== undefined && isFileKey(named) ? named : undefined;
     if (key === undefined) refuseOldName(where, name, value === false);
     if (key === undefined || key === "config") {
       throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option${hintFor(name)}`);
@@ -211,7 +213,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
 
 /** @param name a key of the file that is none */
 function hintFor(name: string): string {
-  const other = OPTION_KEYS.find((key) => flagOf(key) === name);
+  const other = keyOfFlag(name);
   if (other === "config") return " of the file itself";
   if (other !== undefined) return `; it is set by the variable ${optionOf(other).variable} alone`;
   const meant = nearest(name, OPTION_KEYS.filter((key) => isFileKey(key) && key !== "config").map(flagOf));

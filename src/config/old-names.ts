@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.js";
-import { flagOf, OPTION_KEYS, optionOf, variableNamed } from "./options.js";
+import { flagOf, keyOfFlag, OPTION_KEYS, optionOf, variableNamed } from "./options.js";
 
 /** How an old name is written now, and how where it was switched off: `--no-probe-endpoints`, or `false` in a file. */
 interface Replacement {
@@ -23,8 +23,9 @@ const WITHOUT_FLAG = OPTION_KEYS.filter((key) => optionOf(key).only === "variabl
 
 /** How an old name is written now; undefined: it is none. */
 function replacementOf(flag: string, isOff: boolean): string | undefined {
-  const key = WITHOUT_FLAG.find((candidate) => flagOf(candidate) === flag);
-  if (key !== undefined) return `${optionOf(key).variable}, or ${flag} in the configuration file`;
+  const key = keyOfFlag(flag);
+  if (key !== undefined && WITHOUT_FLAG.includes(key))
+    return `${optionOf(key).variable}, or ${flag} in the configuration file`;
   const replacement = Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
   return isOff ? (replacement?.off ?? replacement?.now) : replacement?.now;
 }

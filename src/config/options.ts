@@ -942,6 +942,13 @@ export function flagOf(key: OptionKey): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+const KEY_OF_FLAG: ReadonlyMap<string, OptionKey> = new Map(OPTION_KEYS.map((key) => [flagOf(key), key]));
+
+/** @param flag without dashes */
+export function keyOfFlag(flag: string): OptionKey | undefined {
+  return KEY_OF_FLAG.get(flag);
+}
+
 export function variableOf(key: OptionKey): string {
   return variableNamed(flagOf(key));
 }

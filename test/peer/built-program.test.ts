@@ -82,7 +82,7 @@ describe("the built program", () => {
     const at = await freePort();
     const args = ["serve", "--port", "0", "--admin", `127.0.0.1:${at}`, "--log-format", "json"];
     args.push("--log-level", "debug", "--consul", "http://127.0.0.1:1");
-    const child = startChild(process.execPath, [join(folder, "srv-epmd.js"), ...args], { env: cleanEnvironment() });
+    const child = startChild(process.execPath, [join(folder, "srv-epmd.cjs"), ...args], { env: cleanEnvironment() });
     await child.waitForOutput(/"all parts of the program are loaded"/);
     await rm(join(folder, "chunks"), { recursive: true });
     const get = async (path: string) => (await fetch(`http://127.0.0.1:${at}${path}`)).status;

@@ -24,7 +24,7 @@ describe("the manual of the built program", () => {
     const chunks = readdirSync(`${dist}chunks`).map((file) => `chunks/${file}`);
     const withTopics = chunks.filter((file) => readFileSync(dist + file, "utf8").includes("# rabbitmq: "));
     expect(withTopics).not.toEqual([]);
-    const entries = ["srv-epmd.js", ...chunks.filter((file) => /^chunks\/(serve|help)-/.test(file))];
+    const entries = ["srv-epmd.cjs", ...chunks.filter((file) => /^chunks\/(serve|help)-/.test(file))];
     expect(entries).toHaveLength(3);
     const loaded = new Set(entries.flatMap((entry) => loadedWith(entry)));
     expect(withTopics.filter((file) => loaded.has(file))).toEqual([]);
@@ -47,7 +47,7 @@ describe("completion", () => {
       ["srv-epmd", "reso"],
       ["srv-epmd", "serve", "--register", ""],
       ["srv-epmd", "serve", "--register", "=", "n"],
-      ["srv-epmd", "serve", "--config", `${dist}srv-epmd.j`],
+      ["srv-epmd", "serve", "--config", `${dist}srv-epmd.c`],
       ["srv-epmd", "help", "gat"],
     ];
     const attempts = lines.map((words) => `try ${words.map((word) => `'${word}'`).join(" ")}`);
@@ -59,16 +59,16 @@ describe("completion", () => {
       'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMPREPLY=(); _srv_epmd; echo "${COMPREPLY[*]}"; }',
       ...attempts,
     ].join("\n");
-    const found = ["resolve", "consul none", "none", `${dist}srv-epmd.js`, "gateway"];
+    const found = ["resolve", "consul none", "none", `${dist}srv-epmd.cjs`, "gateway"];
     expect(await inShell("bash", ["--norc"], script)).toEqual(found);
   });
 
   requirePeer("fish")("in fish", () => {
     test("offers commands, values and files", async () => {
-      const lines = ["reso", "serve --register n", "serve --register=n", `serve --config ${dist}srv-epmd.j`];
+      const lines = ["reso", "serve --register n", "serve --register=n", `serve --config ${dist}srv-epmd.c`];
       const attempts = lines.map((line) => `complete -C 'srv-epmd ${line}'`);
       const script = ["srv-epmd completion fish | source", ...attempts].join("\n");
-      const found = ["resolve", "none", "--register=none", `${dist}srv-epmd.js`];
+      const found = ["resolve", "none", "--register=none", `${dist}srv-epmd.cjs`];
       expect(await inShell("fish", ["--no-config"], script)).toEqual(found);
     });
   });

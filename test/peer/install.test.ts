@@ -39,6 +39,8 @@ const npmConfiguration = (prefix: string) => ({
   npm_config_userconfig: process.env.npm_config_userconfig ?? `${process.env.HOME}/.npmrc`,
   npm_config_cache: process.env.npm_config_cache ?? `${process.env.HOME}/.npm`,
   npm_config_prefer_offline: "true",
+  // For the registry, whose certificate may be of this machine's own authority.
+  ...(process.env.NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS }),
 });
 
 let home = "";
@@ -73,7 +75,7 @@ beforeAll(async () => {
 }, 20_000);
 
 test.each([
-  ["npm pack", ["pack", "--silent"], ["dist/srv-epmd.js"]],
+  ["npm pack", ["pack", "--silent"], ["dist/srv-epmd.cjs"]],
   ["npm install --global .", ["install", "--global", "."], ["../prefix/bin/srv-epmd"]],
 ] as const)(
   "%s works in a fresh clone, in which nothing is installed",

@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Variables that would change what a peer or srv-epmd does: a test gives its own. Those of a terminal differ from one machine to the next. */
+/**
+ * Variables that would change what a peer or srv-epmd does: a test gives its own. Those of a terminal differ from one machine to the next.
+ * With more certificates each start of Node takes twice as long, for it reads them all.
+ */
 const FOREIGN =
-  /^(ERL|ELIXIR|MIX|SRV_EPMD|CONSUL|NOMAD|NODE_OPTIONS|VITEST|NOTIFY_SOCKET)(_|$)|^(ERL_|ROOTDIR|BINDIR|EMU)|^(SHELL|PAGER|LESS|NO_COLOR|FORCE_COLOR|COLUMNS|LINES)$/;
+  /^(ERL|ELIXIR|MIX|SRV_EPMD|CONSUL|NOMAD|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|VITEST|NOTIFY_SOCKET)(_|$)|^(ERL_|ROOTDIR|BINDIR|EMU)|^(SHELL|PAGER|LESS|NO_COLOR|FORCE_COLOR|COLUMNS|LINES)$/;
 
 /** This process's environment without what belongs to Erlang, Consul, Nomad, srv-epmd or a terminal, plus the test's own. */
 export function cleanEnvironment(own: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {

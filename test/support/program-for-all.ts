@@ -15,8 +15,8 @@ async function makeCopy(): Promise<string> {
   const folder = await lastingFolder("program");
   await chmod(folder, 0o755);
   await writeFile(join(folder, "package.json"), '{"type":"module"}\n');
-  for (const part of ["srv-epmd.js", "chunks"]) {
+  for (const part of ["srv-epmd.cjs", "chunks"]) {
     await cp(join(dirname(BIN), part), join(folder, part), { recursive: true });
   }
-  return join(folder, "srv-epmd.js");
+  return join(folder, "srv-epmd.cjs");
 }

@@ -4,7 +4,7 @@ import { askingNoDaemon, cleanEnvironment } from "./environment.js";
 import { waitFor } from "./wait-for.js";
 
 /** The built program: the file that `npm install` puts on the user's PATH. */
-export const BIN = fileURLToPath(new URL("../../dist/srv-epmd.js", import.meta.url));
+export const BIN = fileURLToPath(new URL("../../dist/srv-epmd.cjs", import.meta.url));
 
 export interface CommandOptions {
   /** Added to a clean environment. */

@@ -22,9 +22,9 @@ test.each([
 });
 
 test("a relay process that is started ends itself when nobody needs it", () => {
-  expect(relayCommand(["/usr/bin/node", "/opt/srv-epmd.js"], "/run/r.sock", { low: 61000, high: 61999 })).toEqual([
+  expect(relayCommand(["/usr/bin/node", "/opt/srv-epmd.cjs"], "/run/r.sock", { low: 61000, high: 61999 })).toEqual([
     "/usr/bin/node",
-    "/opt/srv-epmd.js",
+    "/opt/srv-epmd.cjs",
     "relay",
     "--relay-socket",
     "/run/r.sock",

@@ -1,6 +1,5 @@
 import { EventEmitter } from "node:events";
 import { type ClientRequest, Agent as HttpAgent, type RequestOptions } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import type { Client } from "papi";
 import { describeError } from "../errors.js";
 import { quotation } from "../text.js";
@@ -237,6 +236,8 @@ async function connectionOptions(address: ApiAddress, maxSockets: number): Promi
     ...(address.tlsServerName !== undefined && { servername: address.tlsServerName }),
     rejectUnauthorized: address.sslVerify ?? true,
   };
+  // Only here, because TLS makes every start longer.
+  const { Agent: HttpsAgent } = await import("node:https");
   return { baseUrl, agent: new HttpsAgent({ ...where, ...tls }) };
 }
 

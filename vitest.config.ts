@@ -38,7 +38,7 @@ export default defineConfig({
           // A worker loads modules once, not for each file: half of the processor time here.
           isolate: false,
           // Tests wait three quarters of the time: eight files at once keep two cores busy.
-          maxWorkers: 8,
+          maxWorkers: 12,
           sequence: { groupOrder: 1 },
         },
       },
@@ -50,7 +50,7 @@ export default defineConfig({
           globalSetup: ["test/support/build.ts"],
           isolate: false,
           // Tests wait for peers half of the time: four files at once keep two cores busy, and five gain little more.
-          maxWorkers: 4,
+          maxWorkers: 6,
           sequence: { groupOrder: 0 },
         },
       },

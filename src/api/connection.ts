@@ -66,7 +66,11 @@ export class ApiFailure extends Error {
 }
 
 /** Loaded with the first call: a command that makes none need not wait for it. */
-export const loadLibrary = () => import("papi");
+export async function loadLibrary(): Promise<void> {
+  await library();
+}
+
+const library = () => import("papi");
 
 /** Calls of one agent's HTTP API with JSON, Consul's or Nomad's, each within a time limit and a limit of bytes. */
 export class ApiConnection {
@@ -135,7 +139,7 @@ export class ApiConnection {
   }
 
   async #open(maxSockets: number) {
-    const [{ Client }, options] = await Promise.all([loadLibrary(), connectionOptions(this.#options, maxSockets)]);
+    const [{ Client }, options] = await Promise.all([library(), connectionOptions(this.#options, maxSockets)]);
     return { client: new Client({ ...options, type: "json" }), agent: options.agent };
   }
 }

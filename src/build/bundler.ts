@@ -1,6 +1,50 @@
 import { readFileSync } from "node:fs";
 import { type InputOptions, type OutputOptions, type Plugin, rolldown } from "rolldown";
-import { ROOT, VERSION } from "./settings.js";
+import { DEPENDENCIES, ROOT, VERSION } from "./settings.js";
+
+/** The command in CommonJS, which starts sooner and in less memory than ES modules. */
+interface CommandBundle {
+  /** For an executable file of its own. @param chunks what of them is to be in it; the others are in `chunks` beside it */
+  readonly program: (chunks: Readonly<Record<string, string>>) => string;
+  /** What a command loads when it needs it, by the names of the files: merely to parse all of it costs 6 MiB. */
+  readonly chunks: Readonly<Record<string, string>>;
+  /** Files of the modules that are in it. */
+  readonly modules: readonly string[];
+}
+
+export async function bundleCommand(): Promise<CommandBundle> {
+  const parts = await bundle(
+    { input: { "srv-epmd": "src/main.ts" }, preserveEntrySignatures: false },
+    {
+      format: "cjs",
+      strict: true,
+      // There is no import() in an executable, nor in what the loader of chunks compiles.
+      dynamicImportInCjs: false,
+      // Names are kept, so that a stack trace in a log can be read.
+      minify: { compress: true, mangle: false, codegen: { removeWhitespace: true, asciiOnly: true } },
+      comments: false,
+      entryFileNames: "[name].cjs",
+      chunkFileNames: "chunks/[name]-[hash].cjs",
+    },
+  );
+  const main = parts.find(({ isEntry }) => isEntry)?.code ?? "";
+  const others = parts.filter(({ isEntry }) => !isEntry);
+  const [hashbang = ""] = /^#!.*\n/.exec(main) ?? [];
+  const loader = readFileSync(new URL("chunk-loader.cjs", import.meta.url), "utf8");
+  return {
+    program: (chunks) =>
+      `${hashbang}"use strict";const CHUNKS=${JSON.stringify(chunks)};\n${loader}${main.slice(hashbang.length)}`,
+    chunks: Object.fromEntries(others.map(({ fileName, code }) => [fileName.replace("chunks/", ""), code])),
+    modules: parts.flatMap(({ moduleIds }) => moduleIds),
+  };
+}
+
+/** The library as one ES module. It shares its users' copies of the run-time packages. */
+export async function bundleLibrary(): Promise<string> {
+  const input = { input: "src/index.ts", external: [...DEPENDENCIES] };
+  const [library] = await bundle(input, { format: "esm", codeSplitting: false });
+  return library?.code ?? "";
+}
 
 /** Files that modules import as text. */
 const asText: Plugin = {
@@ -11,26 +55,7 @@ const asText: Plugin = {
   },
 };
 
-/** For commands, which run from CommonJS: it starts sooner and in less memory than ES modules. */
-export const COMMAND = {
-  format: "cjs",
-  strict: true,
-  // There is no import() in an executable, nor in a chunk that our loader compiles.
-  dynamicImportInCjs: false,
-  // Names are kept, so that a stack trace in a log can be read.
-  minify: { compress: true, mangle: false, codegen: { removeWhitespace: true, asciiOnly: true } },
-  comments: false,
-} satisfies OutputOptions;
-
-export interface Bundle {
-  /** Names of the files that were written, from their folder. */
-  readonly files: readonly string[];
-  /** Files of the modules that they hold. */
-  readonly modules: readonly string[];
-}
-
-/** Bundles and writes what is imported from `input`. */
-export async function bundle(input: InputOptions, output: OutputOptions): Promise<Bundle> {
+async function bundle(input: InputOptions, output: OutputOptions) {
   const made = await rolldown({
     cwd: ROOT,
     platform: "node",
@@ -40,8 +65,7 @@ export async function bundle(input: InputOptions, output: OutputOptions): Promis
     checks: { ineffectiveDynamicImport: false },
     ...input,
   });
-  const { output: files } = await made.write(output);
+  const { output: parts } = await made.generate(output);
   await made.close();
-  const modules = files.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
-  return { files: files.map(({ fileName }) => fileName), modules };
+  return parts.filter((part) => part.type === "chunk");
 }

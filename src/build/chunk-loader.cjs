@@ -6,7 +6,11 @@
 // biome-ignore lint/suspicious/noGlobalAssign: the parameter of the function that Node makes of this file.
 require = ((ofNode) => {
   const { readFileSync } = ofNode("node:fs");
+  const { getAsset, isSea } = ofNode("node:sea");
   const { compileFunction } = ofNode("node:vm");
+  /** CHUNKS has those that are in this file, by their names: the build writes it before this. An executable has assets. */
+  const sourceOf = (name, filename) =>
+    CHUNKS[name] ?? (isSea() ? getAsset(name, "utf8") : readFileSync(filename, "utf8"));
   const modules = new Map([["srv-epmd.cjs", module]]);
   const load = (id) => {
     // Chunks have relative paths, and what belongs to Node has none.
@@ -15,7 +19,7 @@ require = ((ofNode) => {
     const made = modules.get(name);
     if (made) return made.exports;
     const filename = `${__dirname}/chunks/${name}`;
-    const run = compileFunction(readFileSync(filename, "utf8"), ["exports", "require", "module"], { filename });
+    const run = compileFunction(sourceOf(name, filename), ["exports", "require", "module"], { filename });
     const chunk = { exports: {} };
     // Before it runs, because chunks may need each other.
     modules.set(name, chunk);

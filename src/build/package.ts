@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { bundle, COMMAND } from "./bundler.js";
+import { bundleCommand } from "./bundler.js";
 import { manual, noticesFor } from "./documents.js";
 import { ROOT, VERSION } from "./settings.js";
 
@@ -36,14 +36,18 @@ mkdirSync(folder, { recursive: true });
 
 const script = join(folder, `srv-epmd-${VERSION}.cjs`);
 const notices = join(folder, `srv-epmd-${VERSION}-notices.txt`);
-writeFileSync(notices, await bundleInto(script));
+const { program, chunks, modules } = await bundleCommand();
+const licences = noticesFor(modules);
+// At its end, so that every copy has the licences of what is in it.
+writeFileSync(script, program(chunks) + licences.replaceAll(/^/gm, "// ").replaceAll(/ +$/gm, ""), { mode: 0o755 });
+writeFileSync(notices, licences);
 const page = join(folder, "srv-epmd.1");
 writeFileSync(page, manual());
 const files = [script, notices, page];
 if (!flags["only-bundle"]) {
   const node = resolve(flags.node);
   const file = join(folder, `srv-epmd-${VERSION}-${platformOf(node)}`);
-  makeExecutable({ node, script, file });
+  makeExecutable({ node, program: program({}), chunks, file });
   appendFileSync(notices, nodeNotice(node));
   files.push(file);
 }
@@ -53,18 +57,6 @@ const sums = files.map(
 );
 writeFileSync(join(folder, "SHA256SUMS"), sums.join(""));
 for (const file of files) process.stdout.write(`${(statSync(file).size / 1e6).toFixed(1).padStart(6)} MB  ${file}\n`);
-
-/**
- * Writes the command as one file that `node` runs, with nothing beside it. The licences of what is in it stand at its end,
- * so that every copy has them.
- * @returns those licences
- */
-async function bundleInto(file: string): Promise<string> {
-  const { modules } = await bundle({ input: "src/main.ts" }, { ...COMMAND, file, codeSplitting: false });
-  const notices = noticesFor(modules);
-  appendFileSync(file, notices.replaceAll(/^/gm, "// ").replaceAll(/ +$/gm, ""));
-  return notices;
-}
 
 /** System and processor that a Node.js was made for: `linux-x64`. @throws when it does not run here, or not on Linux */
 function platformOf(node: string): string {
@@ -81,20 +73,29 @@ function nodeNotice(node: string): string {
   return `\n${"-".repeat(80)}\n\nThe executable is Node.js ${version} with the above in it. Its licences:\n${licences}\n`;
 }
 
-/**
- * Writes a copy of that node which carries the script.
- * @param script CommonJS, without anything beside it
- */
-function makeExecutable({ node, script, file }: { node: string; script: string; file: string }): void {
+/** Writes a copy of that node which carries the program, and its chunks as assets. */
+function makeExecutable({
+  node,
+  program,
+  chunks,
+  file,
+}: {
+  node: string;
+  program: string;
+  chunks: Readonly<Record<string, string>>;
+  file: string;
+}): void {
   const folder = mkdtempSync(join(tmpdir(), "srv-epmd-package-"));
   // The file of an earlier build may be running: it is replaced, not written to.
   const copy = `${file}.part`;
   try {
-    const [config, blob] = [join(folder, "sea.json"), join(folder, "blob")];
-    // With the compiled code beside the source it starts in three quarters of the time.
-    const sea = { main: script, output: blob, disableExperimentalSEAWarning: true, useCodeCache: true };
+    const [config, blob, main] = [join(folder, "sea.json"), join(folder, "blob"), join(folder, "main.cjs")];
+    writeFileSync(main, program);
+    for (const [name, code] of Object.entries(chunks)) writeFileSync(join(folder, name), code);
+    const assets = Object.fromEntries(Object.keys(chunks).map((name) => [name, join(folder, name)]));
+    const sea = { main, output: blob, assets, disableExperimentalSEAWarning: true };
     writeFileSync(config, JSON.stringify(sea));
-    // Made by the Node.js that will read it: each version has its own format of the blob and of compiled code.
+    // Made by the Node.js that will read it: each version has its own format of the blob.
     output(node, "--experimental-sea-config", config);
     copyFileSync(node, copy);
     chmodSync(copy, 0o755);

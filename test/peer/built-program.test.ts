@@ -1,4 +1,4 @@
-import { cp, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { run, startChild } from "../support/child.js";
@@ -9,6 +9,13 @@ import { temporaryFolder } from "../support/temporary.js";
 
 /** What only shows in the program as it is shipped: bundled, and in a process of its own. */
 describe("the built program", () => {
+  test("is strict, as the sources are: CommonJS is only where its first statement says so", async () => {
+    const dist = dirname(BIN);
+    const chunks = (await readdir(join(dist, "chunks"))).map((name) => join(dist, "chunks", name));
+    expect(chunks.length).toBeGreaterThan(50);
+    for (const file of [BIN, ...chunks]) expect(await readFile(file, "utf8"), file).toMatch(/^(#!.*\n)?"use strict";/);
+  });
+
   test("reads a YAML file", async () => {
     const file = join(await temporaryFolder("yaml"), "options.yaml");
     await writeFile(file, "node: [a@h=10.0.0.1:1]\njson: true\n");

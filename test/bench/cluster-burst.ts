@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Consul, findConsul } from "../support/consul-agent.js";
+import { registerBare } from "./bare-registrations.js";
 import { askedOf, askedSince, startCountedConsul } from "./counted-consul.js";
 import { idsInDns, restingAfter, startDaemons, whenInDns } from "./daemons.js";
 import { holdNodes } from "./held-nodes.js";
-import { cpuMs, figure, table } from "./measure.js";
+import { cpuMs, figure, report, table } from "./measure.js";
 
 const DAEMONS = 20;
 /** So many stand, and as many come at once. */
@@ -26,6 +28,9 @@ export async function benchClusterBurst(): Promise<void> {
     return () => performance.now() >= end;
   };
   const calm = await watch(consul, before, settled());
+  // Where the nodes stand that are looked at, and gone before the others come.
+  const bare = await registerBare(consul, NODES);
+  await sleep(SETTLE);
   const began = performance.now();
   const asked = await askedOf(consul);
   const cpuNow = () => ({ daemons: cpu(), consul: cpuMs(consul.child().pid) });
@@ -53,6 +58,17 @@ export async function benchClusterBurst(): Promise<void> {
     ["", "in all", "at once"],
     [left(`${SETTLE / 1000} s before`, calm), left("during the start", burst), left(`${SETTLE / 1000} s after`, after)],
   );
+  const peerName = "PUT alone";
+  report(`Beside one PUT of a bare script for each of ${NODES} services, while the same nodes stand`, [
+    { what: "all in DNS", unit: "ms", ours: inDns, peer: bare.inDns, peerName },
+    {
+      what: "Consul's CPU time until then",
+      unit: "ms",
+      ours: spent.consul - cpuBefore.consul,
+      peer: bare.cpu,
+      peerName,
+    },
+  ]);
   await stop();
   await consul.stop();
 }

@@ -94,9 +94,8 @@ export class Catalogue {
     if (caughtUp) return caughtUp.then(() => service.view);
     const { view } = service;
     if (view) return view;
-    const remaining = Math.min(limit, service.beganAt + this.#timings.firstAnswer - this.#now());
-    if (!this.#isPrompt || service.isBroken || remaining <= 0) return undefined;
-    return service.outcome(remaining).then((isOver) => {
+    if (!this.#isPrompt || service.isBroken || limit <= 0) return undefined;
+    return service.firstAnswer(limit).then((isOver) => {
       if (isOver) this.#isPrompt = false;
       return service.view;
     });

@@ -12,6 +12,8 @@ export interface CatalogueTimings extends FollowTimings {
   readonly idle: number;
   /** How long look-ups wait for the first answer, counted from the first of them, and for the one after a pause. */
   readonly firstAnswer: number;
+  /** How long a late back end may take to answer another question, and how long it is waited for then until it is asked again. */
+  readonly otherAnswer: number;
   /**
    * The least time from an answer to the end of a pause, and longer where the list is long: look-ups must not have a service
    * asked for without a rest.
@@ -32,6 +34,7 @@ export const TIMINGS: CatalogueTimings = {
   ...FOLLOW_TIMINGS,
   idle: 600_000,
   firstAnswer: 300,
+  otherAnswer: 500,
   rest: 25,
   margin: 2_000,
   settle: 2_000,
@@ -87,6 +90,7 @@ export class FollowedService {
   /** Undefined: it is not empty, or nothing is known. */
   #emptySince: number | undefined;
   #catchingUp: Promise<void> | undefined;
+  #elsewhere: Promise<boolean> | undefined;
   /** When a look-up had all that had changed during a pause. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
   #failure: unknown;
@@ -174,10 +178,42 @@ export class FollowedService {
       if (rest > 0) await sleep(rest);
       this.#follower.resume();
     }
-    // An agent that takes longer is in trouble: look-ups ask DNS then.
-    const due = (this.#asked?.at ?? now()) + timings.firstAnswer + this.#listing;
-    const isOver = await this.outcome(Math.min(due, end) - now());
+    const isOver = await this.#isLate((this.#asked?.at ?? now()) + timings.firstAnswer + this.#listing, end);
     if (!isOver) this.#caughtUpAt = now();
+  }
+
+  /** Waits for the first answer. @param limit milliseconds at most @returns whether the time was over before */
+  firstAnswer(limit: number): Promise<boolean> {
+    const { now, timings } = this.#deps;
+    return this.#isLate(this.beganAt + timings.firstAnswer, now() + limit);
+  }
+
+  /**
+   * Waits for the answer that is due. A back end that is late, and answers nothing else, is in trouble: look-ups ask DNS then.
+   * One that is busy would only have to answer them there, too. @param end when the time is over, of the clock now()
+   */
+  async #isLate(due: number, end: number): Promise<boolean> {
+    const { now, timings } = this.#deps;
+    const before = this.#answeredAt;
+    let wait = Math.min(due, end) - now();
+    while (await this.outcome(wait)) {
+      const came = this.outcome(timings.otherAnswer).then(() => false);
+      const answersElse = now() < end && (await Promise.race([this.#answersElse(), came]));
+      if (this.#answeredAt !== before || this.isBroken) return false;
+      if (!answersElse) return true;
+      wait = Math.min(timings.otherAnswer, end - now());
+    }
+    return false;
+  }
+
+  /** Whether the back end answers a question beside the query: one for all look-ups that wait. */
+  #answersElse(): Promise<boolean> {
+    const { backend, timings } = this.#deps;
+    if (!backend.answers) return Promise.resolve(false);
+    this.#elsewhere ??= answersWithin(timings.otherAnswer, backend.answers).finally(() => {
+      this.#elsewhere = undefined;
+    });
+    return this.#elsewhere;
   }
 
   /** No query is under way, or the one after a pause. */
@@ -294,6 +330,13 @@ export class FollowedService {
   #settle(): void {
     for (const done of Array.from(this.#waiting)) done();
   }
+}
+
+/** @param limit milliseconds. The question is given up then, which says less than the end of a call's own time. */
+async function answersWithin(limit: number, answers: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(new Error("the question was given up")), limit);
+  return answers(over.signal).finally(() => clearTimeout(timer));
 }
 
 /** Instances that may be listed with each change. A list of a thousand costs the agent a tenth of a second. */

@@ -54,6 +54,7 @@ function lookUps(
   dns: () => Resolution | Promise<Resolution> = () => ABSENT,
   random = () => 0.5,
   now?: () => number,
+  timeout = 20_000,
 ) {
   const catalogue = new Catalogue({
     backend: consulBackend(client),
@@ -82,7 +83,7 @@ function lookUps(
   const nodes = new NodeResolver({
     sources: [source, srv],
     domains: new Domains(config, { names: new Set(["localhost"]), addresses: () => [] }),
-    ...{ family: "any", preferReachable: true, timeout: 20_000, now: () => performance.now() },
+    ...{ family: "any", preferReachable: true, timeout, now: () => performance.now() },
   });
   onTestFinished(() => catalogue.close());
   return { catalogue, nodes, askedDns, lookUp: (name = NODE) => nodes.resolve(name, { sameHost: true }) };
@@ -209,7 +210,7 @@ test("where nothing has changed during a pause the list is used", async () => {
 });
 
 describe("an agent", () => {
-  test("that never answers costs the first look-ups 300 ms together, and later ones nothing", async () => {
+  test("that never answers costs the first look-ups 300 ms and a question together, and later ones nothing", async () => {
     fake.misbehave(() => "hang");
     const { lookUp } = lookUps({ firstAnswer: 300 }, () => IN_DNS);
     const first = await elapsedOf(async () => {
@@ -222,6 +223,33 @@ describe("an agent", () => {
     for (const text of ["node_a@svc", "node_a@other", "node_a@third"]) {
       expect(lookUp(parseNodeName(text))).not.toBeInstanceOf(Promise);
     }
+  });
+
+  test("that is busy, and answers another question, is waited for: its name server would be as busy", async () => {
+    await register("node_a");
+    const isList = (path: string) => path.startsWith("/v1/health/");
+    fake.misbehave(({ path }) => (isList(path) ? { delay: 1_500 } : undefined));
+    const busy = lookUps({ firstAnswer: 100, otherAnswer: 200 }, () => IN_DNS);
+    const results = await Promise.all(Array.from({ length: 20 }, () => busy.lookUp()));
+    expect(results.map(words)).toEqual(Array.from({ length: 20 }, () => "catalogue 10.0.0.1:20001"));
+    expect(busy.askedDns).toEqual([]);
+    // One question for all of them, again and again.
+    const asked = () => fake.requests.filter(({ path }) => path === "/v1/status/leader").length;
+    expect(asked()).toBeGreaterThan(1);
+    expect(asked()).toBeLessThan(20);
+
+    // Where the list does not come, later sources have time left.
+    fake.misbehave(({ path }) => (isList(path) ? "hang" : undefined));
+    const silent = lookUps({ firstAnswer: 100, otherAnswer: 100 }, () => IN_DNS, undefined, undefined, 2_000);
+    expect(words(await silent.lookUp())).toBe("srv 10.8.8.8:8888");
+    // Questions that were given up are no sign that the servers are out of reach.
+    fake.misbehave(({ path }) => (path.startsWith("/v1/agent/") ? undefined : "hang"));
+    for (let round = 0; round < 3; round++) {
+      await client.services();
+      const mute = lookUps({ firstAnswer: 50, otherAnswer: 50 }, () => IN_DNS);
+      expect(words(await mute.lookUp())).toBe("srv 10.8.8.8:8888");
+    }
+    expect(client.servers.trouble).toBeUndefined();
   });
 
   test("that is slow is waited for where no name server answers, and heard where DNS is slower and has no such node", async () => {

@@ -10,16 +10,20 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc tsconfig.json LICENSE ./
 RUN npm ci --ignore-scripts
 COPY src src
-RUN npm run package && mv dist/package/srv-epmd-*-linux-* srv-epmd && mv dist/package/srv-epmd-*-notices.txt NOTICES.txt
+RUN npm run build && mv dist/srv-epmd.cjs dist/chunks . && cp "$(command -v node)" node
+# The licences of what is in the image go with it.
+RUN mv dist/NOTICES.txt . && node --print \
+  "'\nnode is Node.js ' + process.version + '. Its licences:\nhttps://github.com/nodejs/node/blob/' + process.version + '/LICENSE'" >> NOTICES.txt
 
 FROM ${RUNTIME_IMAGE}
-COPY --from=build /build/srv-epmd /usr/local/bin/srv-epmd
-# The licences of what is in the image go with it.
+COPY --from=build /build/node /usr/local/bin/node
+COPY --from=build /build/srv-epmd.cjs /usr/local/lib/srv-epmd/
+COPY --from=build /build/chunks /usr/local/lib/srv-epmd/chunks
 COPY --from=build /build/LICENSE /build/NOTICES.txt /usr/local/share/doc/srv-epmd/
 # No user of any base image, and not root.
 USER 65532:65532
 EXPOSE 4369
 # The daemon's port has to be in the environment (SRV_EPMD_PORT), not in its arguments, for this to find it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/local/bin/srv-epmd", "wait", "--timeout", "1s"]
-ENTRYPOINT ["/usr/local/bin/srv-epmd"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/local/bin/node", "/usr/local/lib/srv-epmd/srv-epmd.cjs", "wait", "--timeout", "1s"]
+ENTRYPOINT ["/usr/local/bin/node", "/usr/local/lib/srv-epmd/srv-epmd.cjs"]
 CMD ["serve"]

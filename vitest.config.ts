@@ -8,7 +8,7 @@ const BUILT = "test/peer/**/*.test.ts";
 /** `npm run test:nomad` alone runs these (vitest.nomad.config.ts). */
 const ON_NOMAD = "test/nomad/**/*.test.ts";
 
-/** As the bundler's text loader. Another ending, because files that end in .css are taken for the tests' own styles. */
+/** As the bundler's plugin for texts. Another ending, because files that end in .css are taken for the tests' own styles. */
 const asText = {
   name: "as-text",
   enforce: "pre",
@@ -37,8 +37,8 @@ export default defineConfig({
           exclude: [BUILT, ON_NOMAD],
           // A worker loads modules once, not for each file: half of the processor time here.
           isolate: false,
-          // Tests wait three quarters of the time: twelve files at once keep two cores busy.
-          maxWorkers: 12,
+          // Tests wait three quarters of the time: eight files at once keep two cores busy.
+          maxWorkers: 8,
           sequence: { groupOrder: 1 },
         },
       },
@@ -49,8 +49,8 @@ export default defineConfig({
           include: [BUILT],
           globalSetup: ["test/support/build.ts"],
           isolate: false,
-          // Tests wait for peers two thirds of the time: six files at once keep two cores busy.
-          maxWorkers: 6,
+          // Tests wait for peers half of the time: four files at once keep two cores busy, and five gain little more.
+          maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
       },

@@ -7,7 +7,7 @@ trap 'exit 130' INT TERM
 trap '[[ $? =~ ^(0|130)$ ]] || docker compose logs --tail=20; docker compose down' EXIT
 
 docker compose up --build --detach --wait
-docker compose exec -T epmd-a srv-epmd names --match '*@svc'
+docker compose exec -T epmd-a node /usr/local/lib/srv-epmd/srv-epmd.cjs names --match '*@svc'
 # Nodes see new ones within about 2 s.
 sleep 3
 docker compose exec -T a erl -name rpc-0-a@svc.service.consul -hidden -noinput \

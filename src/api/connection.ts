@@ -22,7 +22,7 @@ export interface ApiCall {
   readonly method: "_get" | "_put" | "_post";
   /** Below /v1. */
   readonly path: string;
-  /** Values of the `{placeholders}` in the path. The package encodes them. */
+  /** Values of the `{placeholders}` in the path. papi encodes them. */
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
@@ -65,11 +65,12 @@ export class ApiFailure extends Error {
   }
 }
 
-/** Loaded with the first call: a command that makes none need not wait for it. */
+/** Loads what the first call would load. The types of our library must not name papi, which has none. */
 export async function loadLibrary(): Promise<void> {
   await library();
 }
 
+/** Loaded with the first call: a command that makes none need not wait for it. */
 const library = () => import("papi");
 
 /** Calls of one agent's HTTP API with JSON, Consul's or Nomad's, each within a time limit and a limit of bytes. */
@@ -85,7 +86,7 @@ export class ApiConnection {
   async send(call: ApiCall, headers: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiReply> {
     const { client } = await this.#connect(call.longestWait === undefined ? "call" : "wait");
     if (signal?.aborted) throw new ApiFailure("the call was given up", { cause: signal.reason });
-    // The package takes no AbortSignal: an event of this emitter ends the request.
+    // papi takes no AbortSignal: an event of this emitter ends the request.
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");
     signal?.addEventListener("abort", cancel, { once: true });
@@ -97,7 +98,7 @@ export class ApiConnection {
         query: { ...call.query },
         ...(call.body !== undefined && { body: call.body }),
         headers: { ...headers },
-        // Covers the body of the answer too: without it the package waits for ever when a connection breaks in the body.
+        // Covers the body of the answer too: without it papi waits for ever when a connection breaks in the body.
         timeout: (call.longestWait ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
         exts: { onRequest: bounded(MAX_REPLY[call.method]) },
       });
@@ -150,7 +151,7 @@ export class ApiConnection {
  */
 function failureOf(where: string, error: unknown, isLate: boolean): ApiFailure {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
-  // In the package's words the request is aborted.
+  // In papi's words the request is aborted.
   if (error instanceof Error && isLate) error.message = "no answer in time";
   if (!response) return new ApiFailure(`${where}: ${describeError(error)}`, { cause: error });
   const raw = Buffer.isBuffer(response.body) ? response.body.toString() : response.body;
@@ -219,12 +220,12 @@ async function connectionOptions(address: ApiAddress, maxSockets: number): Promi
   const keep = { keepAlive: true, maxSockets };
   const socketPath = /^unix:\/\/(.*)$/.exec(address.url)?.[1];
   if (socketPath !== undefined) {
-    // With unix:// in baseUrl the package connects to 127.0.0.1:80.
+    // With unix:// in baseUrl papi connects to 127.0.0.1:80.
     return { baseUrl: "http://localhost/v1", socketPath, agent: new HttpAgent(keep) };
   }
   const url = new URL(address.url);
   const baseUrl = `${url.origin}${url.pathname.replace(/\/+$/, "")}/v1`;
-  // The package gives the brackets of an IPv6 literal to the resolver. Options of the HTTP agent override that.
+  // papi gives the brackets of an IPv6 literal to the resolver. Options of the HTTP agent override that.
   const host = /^\[(.*)\]$/.exec(url.hostname)?.[1];
   const where = host === undefined ? keep : { ...keep, host };
   if (url.protocol !== "https:") return { baseUrl, agent: new HttpAgent(where) };

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { bundleCommand, bundleLibrary } from "./bundler.js";
 import { manual, noticesFor } from "./documents.js";
 import { BUILT_FROM, ROOT, sourcesDigest } from "./settings.js";
@@ -15,8 +15,9 @@ const digest = sourcesDigest();
 const [command, library] = await Promise.all([bundleCommand(), bundleLibrary()]);
 mkdirSync(chunks, { recursive: true });
 for (const [name, code] of Object.entries(command.chunks)) writeFileSync(`${chunks}/${name}`, code);
+writeFileSync(`${dist}/srv-epmd.cjs`, command.program({}));
 // npm makes the file of `bin` executable when it installs the package, and not in the tree itself.
-writeFileSync(`${dist}/srv-epmd.cjs`, command.program({}), { mode: 0o755 });
+chmodSync(`${dist}/srv-epmd.cjs`, 0o755);
 // Names of chunks change with their contents: those of earlier builds go.
 for (const name of readdirSync(chunks)) if (command.chunks[name] === undefined) rmSync(`${chunks}/${name}`);
 writeFileSync(`${dist}/index.js`, library);

@@ -4,7 +4,10 @@ import { DEPENDENCIES, ROOT, VERSION } from "./settings.js";
 
 /** The command in CommonJS, which starts sooner and in less memory than ES modules. */
 interface CommandBundle {
-  /** For an executable file of its own. @param chunks what of them is to be in it; the others are in `chunks` beside it */
+  /**
+   * The program's first file, to be executable.
+   * @param chunks those that are written into it: it reads others from the folder `chunks` beside it, or from an executable's assets
+   */
   readonly program: (chunks: Readonly<Record<string, string>>) => string;
   /** What a command loads when it needs it, by the names of the files: merely to parse all of it costs 6 MiB. */
   readonly chunks: Readonly<Record<string, string>>;

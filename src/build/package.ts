@@ -39,7 +39,8 @@ const notices = join(folder, `srv-epmd-${VERSION}-notices.txt`);
 const { program, chunks, modules } = await bundleCommand();
 const licences = noticesFor(modules);
 // At its end, so that every copy has the licences of what is in it.
-writeFileSync(script, program(chunks) + licences.replaceAll(/^/gm, "// ").replaceAll(/ +$/gm, ""), { mode: 0o755 });
+writeFileSync(script, program(chunks) + licences.replaceAll(/^/gm, "// ").replaceAll(/ +$/gm, ""));
+chmodSync(script, 0o755);
 writeFileSync(notices, licences);
 const page = join(folder, "srv-epmd.1");
 writeFileSync(page, manual());

@@ -176,7 +176,8 @@ export class Catalogue {
       now: this.#now,
       random: this.#random,
       answered: (isFirst, elapsed) => {
-        if (isFirst) this.#isPrompt = elapsed <= this.#timings.firstAnswer;
+        // A first answer that was waited for, of a busy back end, is no reason to wait for no other.
+        if (isFirst && elapsed <= this.#timings.firstAnswer) this.#isPrompt = true;
         if ((service.view?.instances.length ?? 0) > 0) this.#unreadable.delete(key);
         this.#found(entry);
       },

@@ -10,9 +10,9 @@ import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
 export interface CatalogueTimings extends FollowTimings {
   /** A service for which nobody has asked for this long is no longer followed. */
   readonly idle: number;
-  /** How long look-ups wait for the first answer, counted from the first of them, and for the one after a pause. */
+  /** After so long without the first answer, or the one after a pause, the back end is late: it is asked something else. */
   readonly firstAnswer: number;
-  /** How long a late back end may take to answer another question, and how long it is waited for then until it is asked again. */
+  /** How long a late back end may take to answer that, and how long the list is waited for then until it is asked again. */
   readonly otherAnswer: number;
   /**
    * The least time from an answer to the end of a pause, and longer where the list is long: look-ups must not have a service
@@ -90,7 +90,8 @@ export class FollowedService {
   /** Undefined: it is not empty, or nothing is known. */
   #emptySince: number | undefined;
   #catchingUp: Promise<void> | undefined;
-  #elsewhere: Promise<boolean> | undefined;
+  /** The question under way beside the query. */
+  #beside: Promise<boolean> | undefined;
   /** When a look-up had all that had changed during a pause. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
   #failure: unknown;
@@ -178,42 +179,45 @@ export class FollowedService {
       if (rest > 0) await sleep(rest);
       this.#follower.resume();
     }
-    const isOver = await this.#isLate((this.#asked?.at ?? now()) + timings.firstAnswer + this.#listing, end);
+    const isOver = await this.#givesUp((this.#asked?.at ?? now()) + timings.firstAnswer + this.#listing, end);
     if (!isOver) this.#caughtUpAt = now();
   }
 
-  /** Waits for the first answer. @param limit milliseconds at most @returns whether the time was over before */
+  /** Waits for the first answer. @param limit milliseconds at most @returns whether it was given up */
   firstAnswer(limit: number): Promise<boolean> {
     const { now, timings } = this.#deps;
-    return this.#isLate(this.beganAt + timings.firstAnswer, now() + limit);
+    return this.#givesUp(this.beganAt + timings.firstAnswer, now() + limit);
   }
 
   /**
    * Waits for the answer that is due. A back end that is late, and answers nothing else, is in trouble: look-ups ask DNS then.
-   * One that is busy would only have to answer them there, too. @param end when the time is over, of the clock now()
+   * One that is busy would only have to answer them there, too.
+   * @param due,end milliseconds of now(): when the answer is late, and when nobody waits any more
    */
-  async #isLate(due: number, end: number): Promise<boolean> {
+  async #givesUp(due: number, end: number): Promise<boolean> {
     const { now, timings } = this.#deps;
     const before = this.#answeredAt;
     let wait = Math.min(due, end) - now();
     while (await this.outcome(wait)) {
-      const came = this.outcome(timings.otherAnswer).then(() => false);
-      const answersElse = now() < end && (await Promise.race([this.#answersElse(), came]));
-      if (this.#answeredAt !== before || this.isBroken) return false;
+      const left = Math.min(timings.otherAnswer, end - now());
+      const came = this.outcome(left).then(() => false);
+      const answersElse = left > 0 && (await Promise.race([this.#answersElse(), came]));
+      if (this.#answeredAt !== before || this.isBroken || this.#follower.isClosed) return false;
       if (!answersElse) return true;
       wait = Math.min(timings.otherAnswer, end - now());
     }
     return false;
   }
 
-  /** Whether the back end answers a question beside the query: one for all look-ups that wait. */
+  /** Whether the back end answers a question beside the query: one for all look-ups of the service that wait. */
   #answersElse(): Promise<boolean> {
     const { backend, timings } = this.#deps;
-    if (!backend.answers) return Promise.resolve(false);
-    this.#elsewhere ??= answersWithin(timings.otherAnswer, backend.answers).finally(() => {
-      this.#elsewhere = undefined;
+    // What is near says nothing about another datacenter.
+    if (!backend.answers || this.#query.datacenter !== undefined) return Promise.resolve(false);
+    this.#beside ??= answersWithin(timings.otherAnswer, backend.answers).finally(() => {
+      this.#beside = undefined;
     });
-    return this.#elsewhere;
+    return this.#beside;
   }
 
   /** No query is under way, or the one after a pause. */
@@ -332,11 +336,18 @@ export class FollowedService {
   }
 }
 
-/** @param limit milliseconds. The question is given up then, which says less than the end of a call's own time. */
-async function answersWithin(limit: number, answers: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
+/** Never rejects. @param limit milliseconds; that the question is given up then is no sign that servers are out of reach */
+async function answersWithin(limit: number, answers: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(new Error("the question was given up")), limit);
-  return answers(over.signal).finally(() => clearTimeout(timer));
+  try {
+    await answers(over.signal);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Instances that may be listed with each change. A list of a thousand costs the agent a tenth of a second. */

@@ -2,18 +2,14 @@ import type { CatalogueBackend } from "../catalogue/core/backend.js";
 import type { ConsulClient } from "./client.js";
 
 /** Consul's catalogue, `/v1/health/service/<service>`. @param client whose answers may come from any server, as those of Consul's DNS */
-export function consulBackend(client: Pick<ConsulClient, "followService" | "ask">): CatalogueBackend {
+export function consulBackend(client: Pick<ConsulClient, "followService" | "leader">): CatalogueBackend {
   return {
     name: "consul",
     title: "Consul",
     follow: ({ service, datacenter }, index, wait, signal) =>
       client.followService({ service, datacenter }, index, wait, signal),
     // The servers answer it, which the list comes from.
-    answers: (signal) =>
-      client.ask({ method: "_get", path: "/status/leader" }, signal).then(
-        () => true,
-        () => false,
-      ),
+    answers: (signal) => client.leader(signal),
     meanwhile: {
       known: "patterns get what was known, look-ups are not answered from it",
       unknown: "patterns get the nodes here",

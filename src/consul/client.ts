@@ -247,7 +247,12 @@ export class ConsulClient {
     return parseAuthorization((await this.#transport.call(call, signal)).body);
   }
 
-  /** A question of an examination. Its reply is not parsed. */
+  /** Which server leads. Every agent answers this, whatever the token, when a server answers it. The reply is not parsed. */
+  leader(signal?: AbortSignal): Promise<ConsulReply> {
+    return this.ask({ method: "_get", path: "/status/leader" }, signal);
+  }
+
+  /** A question whose reply is not parsed. */
   ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply> {
     return this.#transport.call(question, signal);
   }

@@ -20,10 +20,10 @@ export interface Leader {
   readonly askedAt: number;
 }
 
-/** The leader of the servers. Every agent answers this, whatever the token. */
+/** The leader of the servers. */
 export async function leader(client: ConsulClient): Promise<Leader> {
   try {
-    const { body, headers } = await client.ask({ method: "_get", path: "/status/leader" });
+    const { body, headers } = await client.leader();
     const askedAt = Date.now();
     const now = Date.parse(headers?.date ?? "");
     const address = typeof body === "string" && body !== "" ? body : undefined;

@@ -12,7 +12,7 @@ import { Recurring } from "./recurring.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface NamesakesDeps {
-  readonly client: Pick<ConsulClient, "members" | "ask" | "servers">;
+  readonly client: Pick<ConsulClient, "members" | "ask" | "leader" | "servers">;
   readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;
   /** The nodes that are published here. */
@@ -81,7 +81,7 @@ export class Namesakes {
   async #askForServers(): Promise<void> {
     const { client, holders } = this.#deps;
     if (client.servers.trouble === undefined || holders().length > 0) return;
-    await client.ask({ method: "_get", path: "/status/leader" }, this.#abort.signal).catch(() => {});
+    await client.leader(this.#abort.signal).catch(() => {});
   }
 
   async #compare(): Promise<void> {

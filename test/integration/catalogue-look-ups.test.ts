@@ -242,6 +242,15 @@ describe("an agent", () => {
     fake.misbehave(({ path }) => (isList(path) ? "hang" : undefined));
     const silent = lookUps({ firstAnswer: 100, otherAnswer: 100 }, () => IN_DNS, undefined, undefined, 2_000);
     expect(words(await silent.lookUp())).toBe("srv 10.8.8.8:8888");
+    // The servers here say nothing about those of another datacenter.
+    const before = asked();
+    const elsewhere = lookUps({ firstAnswer: 100, otherAnswer: 100 }, () => IN_DNS);
+    expect(words(await elsewhere.lookUp(parseNodeName("node_a@svc.service.dc2.consul")))).toBe("srv 10.8.8.8:8888");
+    expect(asked()).toBe(before);
+    // The question takes no time that later sources need.
+    fake.misbehave(() => "hang");
+    const short = lookUps({ firstAnswer: 100, otherAnswer: 5_000 }, () => IN_DNS, undefined, undefined, 1_000);
+    expect(words(await short.lookUp())).toBe("srv 10.8.8.8:8888");
     // Questions that were given up are no sign that the servers are out of reach.
     fake.misbehave(({ path }) => (path.startsWith("/v1/agent/") ? undefined : "hang"));
     for (let round = 0; round < 3; round++) {

@@ -49,7 +49,7 @@ requirePeer(
     startChild(consul, command, { netns: host("consul"), env: cleanEnvironment() });
     await healthy("consul", () => run(consul, healthcheck?.test?.slice(2) ?? [], { netns: host("consul") }));
 
-    const program = (words: readonly string[]) => [BIN, ...words.slice(1)];
+    const program = (words: readonly string[]) => [BIN, ...words.slice(2)];
     const [serve, check] = ["CMD", "HEALTHCHECK"].map((keyword) =>
       execForm(valueIn(image, keyword).replace(/^CMD /, "")),
     );
@@ -60,7 +60,7 @@ requirePeer(
     }
 
     const tmp = await temporaryFolder("compose");
-    // What a container has elsewhere: its files, and srv-epmd on its PATH.
+    // What a container has elsewhere: its files, and node's and srv-epmd's place.
     const here = (service: string, text: string) =>
       (file.services[service]?.volumes ?? [])
         .map((volume) => volume.split(":") as [string, string])
@@ -69,7 +69,7 @@ requirePeer(
           (done, [source, target]) => done.replaceAll(target, resolve(COMPOSE, source)),
           text.replaceAll("/tmp", join(tmp, service)),
         )
-        .replace(/^srv-epmd(?= )/, `${process.execPath} ${BIN}`);
+        .replaceAll("node /usr/local/lib/srv-epmd/srv-epmd.cjs", `${process.execPath} ${BIN}`);
     const place = (service: string) => {
       const environment = Object.entries(file.services[service]?.environment ?? {});
       const own = Object.fromEntries(environment.map(([name, value]) => [name, here(service, value)]));

@@ -30,11 +30,12 @@ describe("the Dockerfile", () => {
     }
   });
 
-  test("ships one file and the licences of what is in it, for a user that is not root by number", () => {
+  test("ships node, the command and the licences of both, for a user that is not root by number", () => {
     expect(image.instructions.filter(({ keyword }) => keyword === "RUN")).toEqual([]);
     const copied = image.instructions.filter(({ keyword }) => keyword === "COPY");
     expect(copied.map(({ rest }) => rest.split(" ").at(-1))).toEqual([
-      ...["/usr/local/bin/srv-epmd", "/usr/local/share/doc/srv-epmd/"],
+      ...["/usr/local/bin/node", "/usr/local/lib/srv-epmd/", "/usr/local/lib/srv-epmd/chunks"],
+      "/usr/local/share/doc/srv-epmd/",
     ]);
     expect(valueIn(image, "USER")).toMatch(/^[1-9][0-9]*:[1-9][0-9]*$/);
     expect(valueIn(image, "EXPOSE")).toBe("4369");
@@ -76,9 +77,7 @@ requirePeer("netns")("what the Dockerfile builds, as a container", () => {
     expect(read("LICENSE")).toBe(readFileSync(`${ROOT}LICENSE`, "utf8"));
     const notices = read("NOTICES.txt");
     expect(notices).toMatch(/^pino [0-9.]+ \(MIT\)$/m);
-    expect(notices).toContain(
-      `The executable is Node.js ${process.version} with the above in it. Its licences:\nhttps://`,
-    );
+    expect(notices).toContain(`node is Node.js ${process.version}. Its licences:\nhttps://`);
   });
 
   test("is found unhealthy while no daemon answers", async () => {

@@ -1,4 +1,4 @@
-import { chmod, cp, writeFile } from "node:fs/promises";
+import { chmod, cp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BIN } from "./srv-epmd.js";
 import { lastingFolder } from "./temporary.js";
@@ -14,7 +14,6 @@ export function programForAll(): Promise<string> {
 async function makeCopy(): Promise<string> {
   const folder = await lastingFolder("program");
   await chmod(folder, 0o755);
-  await writeFile(join(folder, "package.json"), '{"type":"module"}\n');
   for (const part of ["srv-epmd.cjs", "chunks"]) {
     await cp(join(dirname(BIN), part), join(folder, part), { recursive: true });
   }

@@ -114,7 +114,7 @@ test("run.sh calls, in services that are there, programs that their images have"
   const execs = execsOfRun();
   expect(execs.map(({ service }) => service)).toEqual(["epmd-a", "a"]);
   const [first] = execs;
-  const installed = "srv-epmd ";
+  const installed = "node /usr/local/lib/srv-epmd/srv-epmd.cjs ";
   expect(first?.command.startsWith(installed)).toBe(true);
   const words =
     first?.command

@@ -40,8 +40,8 @@ export interface CatalogueBackend {
     wait: number,
     signal: AbortSignal,
   ) => Promise<CatalogueSnapshot>;
-  /** Whether it answers a question that costs it nothing: a list that is late will come. False when the signal ends it; absent: it is not asked. */
-  readonly answers?: (signal: AbortSignal) => Promise<boolean>;
+  /** Asks something that costs it nothing. Rejects without an answer. With one, a list that is late will come; absent: it is not asked. */
+  readonly answers?: (signal: AbortSignal) => Promise<unknown>;
   /** What it means when it lists no instance of a service, and DNS has nodes there; undefined: DNS is not asked. */
   readonly emptyMeans?: string;
   /** What is done while it does not answer, for the log: of a service that was known, and of another. */

@@ -65,13 +65,11 @@ export class ApiFailure extends Error {
   }
 }
 
-/** Loads what the first call would load. The types of our library must not name papi, which has none. */
-export async function loadLibrary(): Promise<void> {
-  await library();
-}
-
 /** Loaded with the first call: a command that makes none need not wait for it. */
 const library = () => import("papi");
+
+/** Loads what the first call would load. Its type does not name papi, which has none for the users of our library. */
+export const loadLibrary: () => Promise<unknown> = library;
 
 /** Calls of one agent's HTTP API with JSON, Consul's or Nomad's, each within a time limit and a limit of bytes. */
 export class ApiConnection {

@@ -8,7 +8,7 @@ require = ((ofNode) => {
   const { readFileSync } = ofNode("node:fs");
   const { getAsset, isSea } = ofNode("node:sea");
   const { compileFunction } = ofNode("node:vm");
-  /** CHUNKS has those that are in this file, by their names: the build writes it before this. An executable has assets. */
+  /** From this file (the build writes CHUNKS, sources by their names, before this), from an executable's assets, or from a file. */
   const sourceOf = (name, filename) =>
     CHUNKS[name] ?? (isSea() ? getAsset(name, "utf8") : readFileSync(filename, "utf8"));
   const modules = new Map([["srv-epmd.cjs", module]]);

@@ -176,7 +176,7 @@ export class Catalogue {
       now: this.#now,
       random: this.#random,
       answered: (isFirst, elapsed) => {
-        // A first answer that was waited for, of a busy back end, is no reason to wait for no other.
+        // A later one changes nothing: a look-up that has given it up has noted that itself.
         if (isFirst && elapsed <= this.#timings.firstAnswer) this.#isPrompt = true;
         if ((service.view?.instances.length ?? 0) > 0) this.#unreadable.delete(key);
         this.#found(entry);

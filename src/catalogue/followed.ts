@@ -197,14 +197,12 @@ export class FollowedService {
   async #givesUp(due: number, end: number): Promise<boolean> {
     const { now, timings } = this.#deps;
     const before = this.#answeredAt;
-    let wait = Math.min(due, end) - now();
-    while (await this.outcome(wait)) {
-      const left = Math.min(timings.otherAnswer, end - now());
-      const came = this.outcome(left).then(() => false);
-      const answersElse = left > 0 && (await Promise.race([this.#answersElse(), came]));
+    const left = () => Math.min(timings.otherAnswer, end - now());
+    for (let wait = Math.min(due, end) - now(); await this.outcome(wait); wait = left()) {
+      const came = this.outcome(left()).then(() => false);
+      const answersElse = left() > 0 && (await Promise.race([this.#answersElse(), came]));
       if (this.#answeredAt !== before || this.isBroken || this.#follower.isClosed) return false;
       if (!answersElse) return true;
-      wait = Math.min(timings.otherAnswer, end - now());
     }
     return false;
   }
@@ -336,7 +334,10 @@ export class FollowedService {
   }
 }
 
-/** Never rejects. @param limit milliseconds; that the question is given up then is no sign that servers are out of reach */
+/**
+ * Never rejects. @param limit milliseconds. Then the question is given up, and not by AbortSignal.timeout: the end of a caller's time
+ * counts as a sign that Consul's servers are out of reach.
+ */
 async function answersWithin(limit: number, answers: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(new Error("the question was given up")), limit);

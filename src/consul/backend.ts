@@ -8,7 +8,7 @@ export function consulBackend(client: Pick<ConsulClient, "followService" | "lead
     title: "Consul",
     follow: ({ service, datacenter }, index, wait, signal) =>
       client.followService({ service, datacenter }, index, wait, signal),
-    // The servers answer it, which the list comes from.
+    // This answer comes from the servers, as the list does.
     answers: (signal) => client.leader(signal),
     meanwhile: {
       known: "patterns get what was known, look-ups are not answered from it",

@@ -49,7 +49,10 @@ export interface CatalogueSourceOptions {
   readonly now: () => number;
 }
 
-/** The share of a look-up's time that it may wait for a catalogue: for its first answer, or for the one after a pause. Later sources need the rest. */
+/**
+ * The share of a look-up's time that it may wait for a catalogue: for its first answer, or for the one after a pause. Later
+ * sources need the rest.
+ */
 const WAIT_SHARE = 0.6;
 /** A late answer comes this much before the deadline of the look-up, milliseconds. */
 const LATE_MARGIN = 50;

@@ -28,7 +28,7 @@ export async function benchClusterBurst(): Promise<void> {
     return () => performance.now() >= end;
   };
   const calm = await watch(consul, before, settled());
-  // Where the nodes stand that are looked at, and gone before the others come.
+  // Consul is in the state in which the daemons' new nodes find it. These are removed before those come.
   const bare = await registerBare(consul, NODES);
   await sleep(SETTLE);
   const began = performance.now();

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../support/temporary.js";
 
 /** What only shows in the program as it is shipped: bundled, and in a process of its own. */
 describe("the built program", () => {
-  test("is strict, as the sources are: CommonJS is only where its first statement says so", async () => {
+  test("is in strict mode in each of its files, as the sources are", async () => {
     const dist = dirname(BIN);
     const chunks = (await readdir(join(dist, "chunks"))).map((name) => join(dist, "chunks", name));
     expect(chunks.length).toBeGreaterThan(50);

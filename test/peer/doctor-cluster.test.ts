@@ -576,7 +576,7 @@ requirePeer(
     );
     const rule = "add table ip t; add chain ip t c { type filter hook input priority 0; }";
     await cluster.host(0).run("nft", `${rule}; add rule ip t c ip saddr 10.90.0.3 drop`);
-    // Where links come back, global ends this one too, now and then.
+    // Of nodes that connect again and again, global ends this link now and then.
     await a?.eval(`erlang:disconnect_node('${fullName("b")}')`);
     const apart = await waitFor(
       async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 /**
  * Variables that would change what a peer or srv-epmd does: a test gives its own. Those of a terminal differ from one machine to the next.
- * With more certificates each start of Node takes twice as long, for it reads them all.
+ * Node reads the certificates of NODE_EXTRA_CA_CERTS at each start, which may take longer than all the rest of it.
  */
 const FOREIGN =
   /^(ERL|ELIXIR|MIX|SRV_EPMD|CONSUL|NOMAD|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|VITEST|NOTIFY_SOCKET)(_|$)|^(ERL_|ROOTDIR|BINDIR|EMU)|^(SHELL|PAGER|LESS|NO_COLOR|FORCE_COLOR|COLUMNS|LINES)$/;

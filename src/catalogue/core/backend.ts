@@ -40,7 +40,10 @@ export interface CatalogueBackend {
     wait: number,
     signal: AbortSignal,
   ) => Promise<CatalogueSnapshot>;
-  /** Asks something that costs it nothing. Rejects without an answer. With one, a list that is late will come; absent: it is not asked. */
+  /**
+   * Resolves when it answers a question that costs it nothing: then a list that is late will come. Rejects when it does not answer.
+   * Absent: it is not asked.
+   */
   readonly answers?: (signal: AbortSignal) => Promise<unknown>;
   /** What it means when it lists no instance of a service, and DNS has nodes there; undefined: DNS is not asked. */
   readonly emptyMeans?: string;

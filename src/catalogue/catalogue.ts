@@ -95,8 +95,8 @@ export class Catalogue {
     const { view } = service;
     if (view) return view;
     if (!this.#isPrompt || service.isBroken || limit <= 0) return undefined;
-    return service.firstAnswer(limit).then((isOver) => {
-      if (isOver) this.#isPrompt = false;
+    return service.firstAnswer(limit).then((isSilent) => {
+      if (isSilent) this.#isPrompt = false;
       return service.view;
     });
   }

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { longestHold } from "../api/connection.js";
+import { atMost } from "../each-of.js";
 import { SrvEpmdError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
 import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
+import { LateAnswers } from "./late-answer.js";
 
 /** Milliseconds. */
 export interface CatalogueTimings extends FollowTimings {
@@ -69,6 +71,14 @@ interface FollowedDeps {
   readonly failed: (error: unknown) => void;
 }
 
+/** A query: when it was sent, and for how long it may be held, milliseconds. */
+interface Asked {
+  readonly at: number;
+  /** 0: it is answered at once. */
+  readonly index: number;
+  readonly wait: number;
+}
+
 /** The instances of one service, followed from the construction until the end. */
 export class FollowedService {
   readonly #query: CatalogueQuery;
@@ -76,12 +86,12 @@ export class FollowedService {
   readonly #follower: Follower<readonly ServiceInstance[], number>;
   /** Requests that wait for the first answer. */
   readonly #waiting = new Set<() => void>();
-  readonly beganAt: number;
+  readonly #beganAt: number;
   #instances: readonly ServiceInstance[] | undefined;
   /** Instances that refused a connection, and when. */
   #refused: ReadonlyMap<ServiceInstance, number> = new Map();
   /** The query under way. */
-  #asked: { readonly at: number; readonly index: number; readonly wait: number } | undefined;
+  #asked: Asked | undefined;
   #answeredAt: number;
   /** Of the first answer. */
   #firstAt = Number.POSITIVE_INFINITY;
@@ -89,19 +99,28 @@ export class FollowedService {
   #everHeld = false;
   /** Undefined: it is not empty, or nothing is known. */
   #emptySince: number | undefined;
-  #catchingUp: Promise<void> | undefined;
-  /** The question under way beside the query. */
-  #beside: Promise<boolean> | undefined;
+  /** The end of a pause, for which look-ups wait. */
+  #resuming: Promise<void> | undefined;
   /** When a look-up had all that had changed during a pause. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
+  readonly #late: LateAnswers;
+  /** A query that look-ups wait for no more: the back end is silent. */
+  #givenUp: Asked | undefined;
   #failure: unknown;
 
   constructor(query: CatalogueQuery, deps: FollowedDeps) {
     const { backend, now, random, timings } = deps;
     this.#query = query;
     this.#deps = deps;
-    this.beganAt = now();
-    this.#answeredAt = this.beganAt;
+    this.#beganAt = now();
+    this.#answeredAt = this.#beganAt;
+    this.#late = new LateAnswers({
+      now,
+      outcome: (limit) => this.outcome(limit),
+      // What is near says nothing about another datacenter.
+      ask: query.datacenter === undefined ? backend.answers : undefined,
+      limit: timings.otherAnswer,
+    });
     this.#follower = new Follower<readonly ServiceInstance[], number>({
       ...{ now, random, timings },
       query: async (index = 0, longest, signal) => {
@@ -159,63 +178,41 @@ export class FollowedService {
   }
 
   /**
-   * Ends a pause. Resolves when the list has what changed during it, or when the time is over. Undefined when there is no
-   * pause. @param limit milliseconds
+   * Ends a pause. Resolves when the list has what changed during it, or when it is given up. Undefined: there is no pause, or
+   * it does not pay to wait. @param limit milliseconds at most
    */
   catchUp(limit: number): Promise<void> | undefined {
-    if (!this.#catchingUp && this.#mayLackChanges) {
-      this.#catchingUp = this.#caughtUp(limit).finally(() => {
-        this.#catchingUp = undefined;
-      });
-    }
-    return this.#catchingUp;
+    if (!this.#mayLackChanges || (this.#asked !== undefined && this.#asked === this.#givenUp)) return undefined;
+    return this.#caughtUp(limit);
   }
 
   async #caughtUp(limit: number): Promise<void> {
     const { now, timings } = this.#deps;
     const end = now() + limit;
     if (this.#follower.isPaused) {
-      const rest = Math.min(this.#answeredAt + this.#rest - now(), limit);
-      if (rest > 0) await sleep(rest);
-      this.#follower.resume();
+      this.#resuming ??= this.#resume().finally(() => {
+        this.#resuming = undefined;
+      });
+      await atMost(limit, this.#resuming);
     }
-    const isOver = await this.#givesUp((this.#asked?.at ?? now()) + timings.firstAnswer + this.#listing, end);
-    if (!isOver) this.#caughtUpAt = now();
+    const asked = this.#asked;
+    const at = asked?.at ?? now();
+    const ended = await this.#late.wait(at + timings.firstAnswer + this.#listing, Math.min(end, at + timings.margin));
+    if (ended === "came") this.#caughtUpAt = now();
+    else if (ended === "silent") this.#givenUp = asked;
   }
 
-  /** Waits for the first answer. @param limit milliseconds at most @returns whether it was given up */
-  firstAnswer(limit: number): Promise<boolean> {
+  async #resume(): Promise<void> {
+    const rest = this.#answeredAt + this.#rest - this.#deps.now();
+    if (rest > 0) await sleep(rest);
+    this.#follower.resume();
+  }
+
+  /** Waits for the first answer. @param limit milliseconds at most @returns whether the back end is silent */
+  async firstAnswer(limit: number): Promise<boolean> {
     const { now, timings } = this.#deps;
-    return this.#givesUp(this.beganAt + timings.firstAnswer, now() + limit);
-  }
-
-  /**
-   * Waits for the answer that is due. A back end that is late, and answers nothing else, is in trouble: look-ups ask DNS then.
-   * One that is busy would only have to answer them there, too.
-   * @param due,end milliseconds of now(): when the answer is late, and when nobody waits any more
-   */
-  async #givesUp(due: number, end: number): Promise<boolean> {
-    const { now, timings } = this.#deps;
-    const before = this.#answeredAt;
-    const left = () => Math.min(timings.otherAnswer, end - now());
-    for (let wait = Math.min(due, end) - now(); await this.outcome(wait); wait = left()) {
-      const came = this.outcome(left()).then(() => false);
-      const answersElse = left() > 0 && (await Promise.race([this.#answersElse(), came]));
-      if (this.#answeredAt !== before || this.isBroken || this.#follower.isClosed) return false;
-      if (!answersElse) return true;
-    }
-    return false;
-  }
-
-  /** Whether the back end answers a question beside the query: one for all look-ups of the service that wait. */
-  #answersElse(): Promise<boolean> {
-    const { backend, timings } = this.#deps;
-    // What is near says nothing about another datacenter.
-    if (!backend.answers || this.#query.datacenter !== undefined) return Promise.resolve(false);
-    this.#beside ??= answersWithin(timings.otherAnswer, backend.answers).finally(() => {
-      this.#beside = undefined;
-    });
-    return this.#beside;
+    const end = Math.min(now() + limit, this.#beganAt + timings.margin);
+    return (await this.#late.wait(this.#beganAt + timings.firstAnswer, end)) === "silent";
   }
 
   /** No query is under way, or the one after a pause. */
@@ -283,7 +280,7 @@ export class FollowedService {
 
   #answered(instances: readonly ServiceInstance[]): void {
     const { now, follow, answered } = this.#deps;
-    const at = this.#asked?.at ?? this.beganAt;
+    const at = this.#asked?.at ?? this.#beganAt;
     const isFirst = this.#instances === undefined;
     this.#asked = undefined;
     this.#answeredAt = now();
@@ -331,23 +328,6 @@ export class FollowedService {
 
   #settle(): void {
     for (const done of Array.from(this.#waiting)) done();
-  }
-}
-
-/**
- * Never rejects. @param limit milliseconds. Then the question is given up, and not by AbortSignal.timeout: the end of a caller's time
- * counts as a sign that Consul's servers are out of reach.
- */
-async function answersWithin(limit: number, answers: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(new Error("the question was given up")), limit);
-  try {
-    await answers(over.signal);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

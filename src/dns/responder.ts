@@ -1,10 +1,10 @@
 import dgram from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { ProtocolError } from "../errors.js";
-import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
+import { canonicalIp, familyOfLiteral, hostPort, isLoopback } from "../net/ip.js";
 import { OpenSockets } from "../os/open-sockets.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";
 import { formatErrorFor, framed, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/message.js";
@@ -131,7 +131,7 @@ function peerOf(transport: QueryPeer["transport"], from: IpPort): QueryPeer {
 
 /** @throws the system's error when the port cannot be bound */
 async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<BoundSocket> {
-  const socket = dgram.createSocket(isIPv6(at.address) ? "udp6" : "udp4");
+  const socket = dgram.createSocket(`udp${familyOfLiteral(at.address)}`);
   let open = true;
   socket.on("message", (query, from) => {
     // RFC 768: source port 0 means that no reply is expected, and none can be sent there.

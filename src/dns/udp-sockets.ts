@@ -1,6 +1,6 @@
 import dgram from "node:dgram";
-import net from "node:net";
 import type { Family } from "../net/endpoint.js";
+import { familyOfLiteral } from "../net/ip.js";
 
 /** One query: what is sent, and who is told what comes. */
 interface UdpQuery {
@@ -37,7 +37,7 @@ export class UdpSockets {
 
   /** Sends a query from a port of its own. @returns what ends it; `isAnswered`: with the answer, so that no error is to come */
   send(query: UdpQuery): (isAnswered: boolean) => void {
-    const family = net.isIPv6(query.server.address) ? 6 : 4;
+    const family = familyOfLiteral(query.server.address);
     const kept = this.#kept[family].pop();
     this.#unused[family] = Math.min(this.#unused[family], this.#kept[family].length);
     const socket = kept ?? new UdpSocket(family);

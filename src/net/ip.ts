@@ -114,6 +114,14 @@ export function familyOf(text: string): Family | undefined {
   return bytes && (bytes.length === 4 ? 4 : 6);
 }
 
+/**
+ * Family of what is known to be an IP literal, with or without a zone. Node's isIPv6 matches a regular expression that V8
+ * compiles for 3 ms.
+ */
+export function familyOfLiteral(literal: string): Family {
+  return literal.includes(":") ? 6 : 4;
+}
+
 /** 127.0.0.0/8 or ::1. */
 export function isLoopback(canonical: string): boolean {
   return canonical === "::1" || (canonical.startsWith("127.") && parseIpv4(canonical) !== undefined);

@@ -199,6 +199,22 @@ test("what has changed during a pause is waited for, too, where the list takes i
   expect(askedDns).toEqual([]);
 });
 
+test("look-ups that wait for what has changed during a pause have each their own time", async () => {
+  await register("node_a", { port: 1111 });
+  const { catalogue, lookUp } = lookUps({ pace: 60_000 });
+  await lookUp();
+  await changeUntilPaused(catalogue);
+  await register("node_a", { port: 2222 });
+  fake.misbehave(({ path }) => (path.startsWith("/v1/health/") ? { delay: 1_500 } : undefined));
+  const ports = async (limit: number) => {
+    const view = await catalogue.look({ service: "svc", datacenter: undefined }, limit);
+    return view?.isPaused ? "unknown" : view?.instances.map(({ port }) => port);
+  };
+  const [first, longest, last] = await Promise.all([ports(100), ports(15_000), ports(200)]);
+  expect([first, last]).toEqual(["unknown", "unknown"]);
+  expect(longest).toContain(2222);
+});
+
 test("where nothing has changed during a pause the list is used", async () => {
   await register("node_a", { port: 1111 });
   const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000 }, () => IN_DNS);
@@ -223,6 +239,17 @@ describe("an agent", () => {
     for (const text of ["node_a@svc", "node_a@other", "node_a@third"]) {
       expect(lookUp(parseNodeName(text))).not.toBeInstanceOf(Promise);
     }
+  });
+
+  test("that hangs when a pause ends costs the look-ups of then one wait together, and later ones nothing", async () => {
+    await register("node_a");
+    const { catalogue, lookUp } = lookUps({ pace: 60_000, firstAnswer: 150, otherAnswer: 100 }, () => IN_DNS);
+    await lookUp();
+    await changeUntilPaused(catalogue);
+    fake.misbehave(() => "hang");
+    const results = await Promise.all(Array.from({ length: 20 }, () => lookUp()));
+    expect(results.map(words)).toEqual(Array.from({ length: 20 }, () => "srv 10.8.8.8:8888"));
+    for (let later = 0; later < 3; later++) expect(lookUp()).not.toBeInstanceOf(Promise);
   });
 
   test("that is busy, and answers another question, is waited for: its name server would be as busy", async () => {
@@ -297,8 +324,9 @@ describe("an agent", () => {
     fake.misbehave(({ path }) => (path.includes("/svc?") ? "hang" : undefined));
     await register("node_a", { service: "other" });
     await register("node_a", { service: "third" });
-    const { lookUp } = lookUps({ firstAnswer: 300 });
+    const { catalogue, lookUp } = lookUps({ firstAnswer: 300 });
     await lookUp();
+    await waitFor(() => catalogue.failure({ service: "svc", datacenter: undefined }), { what: "the end of its query" });
     const other = parseNodeName("node_a@other");
     expect(lookUp(other)).not.toBeInstanceOf(Promise);
     await waitFor(async () => words(await lookUp(other)).startsWith("catalogue"), { what: "the answer" });

@@ -58,12 +58,25 @@ const asText: Plugin = {
   },
 };
 
+/**
+ * Packages that ours load at once and that the command never uses: pino's own destinations, for it writes lines by itself, and the
+ * traces that prom-client gives as examples. They would be half a MiB of a daemon's memory.
+ */
+const UNUSED = /^(sonic-boom|thread-stream|@opentelemetry\/api)$/;
+
+/** In place of each stands a class, for pino asks whether what it was given is an instance of one. */
+const withoutUnused: Plugin = {
+  name: "without-unused",
+  resolveId: { filter: { id: UNUSED }, handler: () => "\0unused" },
+  load: { filter: { id: /^\0unused$/ }, handler: () => ({ code: "module.exports = class {};", moduleType: "js" }) },
+};
+
 async function bundle(input: InputOptions, output: OutputOptions) {
   const made = await rolldown({
     cwd: ROOT,
     platform: "node",
     transform: { target: "node20.19", define: { SRV_EPMD_VERSION: JSON.stringify(VERSION) } },
-    plugins: [asText],
+    plugins: [asText, withoutUnused],
     // What several commands import at their start is nevertheless imported late by others.
     checks: { ineffectiveDynamicImport: false },
     ...input,

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import events from "node:events";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findConsul, startConsul } from "../support/consul-agent.js";
 import { cleanEnvironment } from "../support/environment.js";
 import { BIN } from "../support/srv-epmd.js";
 import { median, report, residentKiB } from "./measure.js";
@@ -11,8 +12,7 @@ const ROUNDS = 9;
 const SETTLE = 1500;
 const EMPTY = ["--eval", 'console.error("ready"); setInterval(() => {}, 1e6)'];
 const SERVE = [BIN, "serve", "--port", "0", "--log-format", "json"];
-/** No agent listens at that address: the Consul side is loaded and waits. */
-const SERVE_CONSUL = [...SERVE, "--domain", "svc.service.consul", "--consul", "http://127.0.0.1:1"];
+const CONSUL = ["--domain", "svc.service.consul", "--consul"];
 
 async function once(args: readonly string[]): Promise<{ startMs: number; kib: number }> {
   const started = performance.now();
@@ -38,17 +38,23 @@ async function whenReady(output: Readable): Promise<number> {
 
 /** Start-up and idle memory beside an empty Node script. */
 export async function benchFootprint(): Promise<void> {
-  const runs: { startMs: number; kib: number }[][] = [[], [], []];
+  const consul = findConsul() === undefined ? undefined : await startConsul();
+  if (!consul) process.stderr.write("without Consul, which is not there (bash test/install-peers.sh)\n");
+  const programs = [EMPTY, SERVE, ...(consul ? [[...SERVE, ...CONSUL, consul.url]] : [])];
+  const runs: { startMs: number; kib: number }[][] = programs.map(() => []);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, args] of [EMPTY, SERVE, SERVE_CONSUL].entries()) runs[index]?.push(await once(args));
+    for (const [index, args] of programs.entries()) runs[index]?.push(await once(args));
   }
+  await consul?.stop();
   const of = (index: number, key: "startMs" | "kib") => median((runs[index] ?? []).map((result) => result[key]));
   const peerName = "empty script";
   const [startMs, mib] = [of(0, "startMs"), of(0, "kib") / 1024];
+  const rows = (index: number, how: string) => [
+    { what: `until it listens${how}`, unit: "ms", ours: of(index, "startMs"), peer: startMs, peerName },
+    { what: `resident, idle${how}`, unit: "MiB", ours: of(index, "kib") / 1024, peer: mib, peerName },
+  ];
   report(`Footprint of serve beside an empty Node script: median of ${ROUNDS} starts`, [
-    { what: "time until it listens", unit: "ms", ours: of(1, "startMs"), peer: startMs, peerName },
-    { what: "resident, idle", unit: "MiB", ours: of(1, "kib") / 1024, peer: mib, peerName },
-    { what: "time, with --register consul", unit: "ms", ours: of(2, "startMs"), peer: startMs, peerName },
-    { what: "resident, with --register consul", unit: "MiB", ours: of(2, "kib") / 1024, peer: mib, peerName },
+    ...rows(1, ""),
+    ...(consul ? rows(2, ", with Consul") : []),
   ]);
 }

@@ -1,6 +1,7 @@
 import { a, type SeenQuery, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { rawNode } from "../support/raw-epmd.js";
 import { startDaemon } from "../support/srv-epmd.js";
+import { startAskingServer } from "./bare-server.js";
 import { prepareLoad } from "./load.js";
 import { cpuMs, median, report } from "./measure.js";
 
@@ -16,37 +17,46 @@ function answer({ qname, qtype }: SeenQuery) {
   return { answers: [srv(qname, target, 9100)], additionals: [a(target, "10.0.0.1")] };
 }
 
-/** CPU time of look-ups that DNS answers, each with a query of its own, beside those of a registered node. */
+/** CPU time of look-ups that DNS answers, each with a query of its own, beside a bare server that asks it and a registered node's. */
 export async function benchDnsLookups(): Promise<void> {
   const load = await prepareLoad();
-  const server = await startFakeDns(answer);
+  const dns = await startFakeDns(answer);
   const daemon = await startDaemon({
-    args: ["--dns", `${server.address}:${server.port}`, "--prefer-reachable", "false"],
+    args: ["--dns", `${dns.address}:${dns.port}`, "--prefer-reachable", "false"],
   });
+  const bare = await startAskingServer(dns.port);
   const node = await rawNode(daemon.port, { name: "bench" });
-  const once = async (atOnce: number, nodes: number) => {
-    const cpu = cpuMs(daemon.child.pid);
-    await load.lookUp(daemon.port, LOOKUPS, atOnce, { nodes });
-    return ((cpuMs(daemon.child.pid) - cpu) / LOOKUPS) * 1000;
+  const once = async (server: { readonly port: number; readonly pid: number }, atOnce: number, nodes: number) => {
+    const cpu = cpuMs(server.pid);
+    await load.lookUp(server.port, LOOKUPS, atOnce, { nodes });
+    return ((cpuMs(server.pid) - cpu) / LOOKUPS) * 1000;
   };
-  const rounds = AT_ONCE.map((atOnce) => ({ atOnce, dns: [] as number[], registered: [] as number[] }));
+  const ours = { port: daemon.port, pid: daemon.child.pid };
+  const rounds = AT_ONCE.map((atOnce) => ({
+    atOnce,
+    dns: [] as number[],
+    bare: [] as number[],
+    registered: [] as number[],
+  }));
   // The first round of each warms up.
   for (let index = 0; index <= ROUNDS; index++) {
-    for (const { atOnce, dns, registered } of rounds) {
-      dns.push(await once(atOnce, NODES));
-      registered.push(await once(atOnce, 0));
+    for (const { atOnce, dns, bare: asking, registered } of rounds) {
+      dns.push(await once(ours, atOnce, NODES));
+      asking.push(await once(bare, atOnce, 0));
+      registered.push(await once(ours, atOnce, 0));
     }
   }
+  const of = (figures: readonly number[]) => median(figures.slice(1));
   report(
     `Look-ups of ${NODES} nodes that DNS has: median of ${ROUNDS} rounds of ${LOOKUPS}, by ${load.title}`,
-    rounds.map(({ atOnce, dns, registered }) => ({
-      what: `CPU time, ${atOnce} at once`,
-      unit: "µs",
-      ours: median(dns.slice(1)),
-      peer: median(registered.slice(1)),
-      peerName: "registered node",
-    })),
+    rounds.flatMap(({ atOnce, dns, bare: asking, registered }) => {
+      const row = { what: `CPU time, ${atOnce} at once`, unit: "µs", ours: of(dns) };
+      return [
+        { ...row, peer: of(asking), peerName: "bare server that asks DNS" },
+        { ...row, peer: of(registered), peerName: "registered node" },
+      ];
+    }),
   );
   await node.close();
-  await Promise.all([daemon.stop(), server.close()]);
+  await Promise.all([daemon.stop(), bare.stop(), dns.close()]);
 }

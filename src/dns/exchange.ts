@@ -185,6 +185,12 @@ interface Waiting {
   readonly isForStranger: () => boolean;
 }
 
+/** The query of a holder that comes next. */
+interface Turn extends Pick<Waiting, "proceed"> {
+  readonly holder: string;
+  readonly isLocal: boolean;
+}
+
 /** Whose slots a query takes: a name server may be silent for all names, or for those of one domain that it forwards. */
 export function slotHolder({ address, port }: NameServer, qname: string): string {
   const domain = qname.split(".").slice(1).slice(-2).join(".");
@@ -237,17 +243,17 @@ export class ExchangeSlots {
     }
   }
 
-  #next(): { readonly holder: string; readonly proceed: () => void } | undefined {
-    const able = Array.from(this.#waiting).filter(([holder]) => this.#mayTake(holder));
-    const turns = able.flatMap(([holder, waiting]) => {
-      const queries = Array.from(waiting);
-      const local = queries.find(({ isForStranger }) => !isForStranger());
-      const first = local ?? queries[0];
-      return first ? [{ holder, isLocal: local !== undefined, proceed: first.proceed }] : [];
-    });
-    const rank = (a: (typeof turns)[number], b: (typeof turns)[number]) =>
-      Number(b.isLocal) - Number(a.isLocal) || this.#heldBy(a.holder) - this.#heldBy(b.holder);
-    return turns.sort(rank)[0];
+  #next(): Turn | undefined {
+    let best: Turn | undefined;
+    for (const [holder, waiting] of this.#waiting) {
+      const turn = this.#mayTake(holder) ? turnOf(holder, waiting) : undefined;
+      if (turn && (!best || this.#goesBefore(turn, best))) best = turn;
+    }
+    return best;
+  }
+
+  #goesBefore(a: Turn, b: Turn): boolean {
+    return a.isLocal === b.isLocal ? this.#heldBy(a.holder) < this.#heldBy(b.holder) : a.isLocal;
   }
 
   #mayTake(holder: string): boolean {
@@ -282,4 +288,14 @@ export class ExchangeSlots {
       waiting.add(mine);
     });
   }
+}
+
+/** The oldest of a holder's queries, those for local peers before others. A thousand may wait: they are not copied. */
+function turnOf(holder: string, waiting: ReadonlySet<Waiting>): Turn | undefined {
+  let oldest: Waiting | undefined;
+  for (const query of waiting) {
+    if (!query.isForStranger()) return { holder, isLocal: true, proceed: query.proceed };
+    oldest ??= query;
+  }
+  return oldest && { holder, isLocal: false, proceed: oldest.proceed };
 }

@@ -17,7 +17,7 @@ interface CommandBundle {
 
 export async function bundleCommand(): Promise<CommandBundle> {
   const parts = await bundle(
-    { input: { "srv-epmd": "src/main.ts" }, preserveEntrySignatures: false },
+    { input: { "srv-epmd": "src/main.ts" }, preserveEntrySignatures: false, plugins: [asText, withoutUnused] },
     {
       format: "cjs",
       strict: true,
@@ -59,16 +59,23 @@ const asText: Plugin = {
 };
 
 /**
- * Packages that ours load at once and that the command never uses: pino's own destinations, for it writes lines by itself, and the
- * traces that prom-client gives as examples. They would be half a MiB of a daemon's memory.
+ * Packages that pino and prom-client load and the command never uses: pino's own destinations (the command writes its lines
+ * itself), and OpenTelemetry, which prom-client has for exemplars. They would be half a MiB of a daemon's memory.
  */
 const UNUSED = /^(sonic-boom|thread-stream|@opentelemetry\/api)$/;
 
 /** In place of each stands a class, for pino asks whether what it was given is an instance of one. */
 const withoutUnused: Plugin = {
   name: "without-unused",
-  resolveId: { filter: { id: UNUSED }, handler: () => "\0unused" },
-  load: { filter: { id: /^\0unused$/ }, handler: () => ({ code: "module.exports = class {};", moduleType: "js" }) },
+  resolveId: { filter: { id: UNUSED }, handler: (id) => `\0unused:${id}` },
+  load: {
+    filter: { id: /^\0unused:/ },
+    handler: (id) => {
+      const name = id.slice(id.indexOf(":") + 1);
+      const code = `module.exports = class { constructor() { throw new Error("${name} is not in this program"); } };`;
+      return { code, moduleType: "js" };
+    },
+  },
 };
 
 async function bundle(input: InputOptions, output: OutputOptions) {
@@ -76,7 +83,7 @@ async function bundle(input: InputOptions, output: OutputOptions) {
     cwd: ROOT,
     platform: "node",
     transform: { target: "node20.19", define: { SRV_EPMD_VERSION: JSON.stringify(VERSION) } },
-    plugins: [asText, withoutUnused],
+    plugins: [asText],
     // What several commands import at their start is nevertheless imported late by others.
     checks: { ineffectiveDynamicImport: false },
     ...input,

@@ -84,7 +84,7 @@ export class Catalogue {
   /**
    * What is known of a service for a look-up; it begins to be followed. At once when it is known, or when it does not
    * pay to wait: the back end fails, or did not answer at once the last time. Never rejects.
-   * @param limit milliseconds to wait at most, for the first answer
+   * @param limit milliseconds to wait at most, for the first answer or for what changed during a pause
    */
   look(query: CatalogueQuery, limit: number): ServiceView | undefined | Promise<ServiceView | undefined> {
     const entry = this.#ask(query, (oldest) => this.#now() - oldest.askedAt > IN_USE);
@@ -176,7 +176,7 @@ export class Catalogue {
       now: this.#now,
       random: this.#random,
       answered: (isFirst, elapsed) => {
-        // A later one changes nothing: a look-up that has given it up has noted that itself.
+        // A later one changes nothing: a look-up that found the back end silent has noted that itself.
         if (isFirst && elapsed <= this.#timings.firstAnswer) this.#isPrompt = true;
         if ((service.view?.instances.length ?? 0) > 0) this.#unreadable.delete(key);
         this.#found(entry);

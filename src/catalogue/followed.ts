@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { longestHold } from "../api/connection.js";
 import { atMost } from "../each-of.js";
 import { SrvEpmdError } from "../errors.js";
@@ -6,7 +5,7 @@ import { canonicalIp } from "../net/ip.js";
 import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
 import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
-import { LateAnswers } from "./late-answer.js";
+import { LateAnswers, type Waited } from "./late-answer.js";
 
 /** Milliseconds. */
 export interface CatalogueTimings extends FollowTimings {
@@ -21,7 +20,7 @@ export interface CatalogueTimings extends FollowTimings {
    * asked for without a rest.
    */
   readonly rest: number;
-  /** How late an answer may be before the follow counts as broken. */
+  /** How late an answer may be before the follow counts as broken, and look-ups wait for it no longer. */
   readonly margin: number;
   /** A list must be empty for this long, while DNS has nodes, before it counts as unreadable. */
   readonly settle: number;
@@ -84,7 +83,7 @@ export class FollowedService {
   readonly #query: CatalogueQuery;
   readonly #deps: FollowedDeps;
   readonly #follower: Follower<readonly ServiceInstance[], number>;
-  /** Requests that wait for the first answer. */
+  /** Those who wait for the next answer or failure. */
   readonly #waiting = new Set<() => void>();
   readonly #beganAt: number;
   #instances: readonly ServiceInstance[] | undefined;
@@ -178,8 +177,8 @@ export class FollowedService {
   }
 
   /**
-   * Ends a pause. Resolves when the list has what changed during it, or when it is given up. Undefined: there is no pause, or
-   * it does not pay to wait. @param limit milliseconds at most
+   * Ends a pause. Resolves when the list has what changed until now, or when it is waited for no longer. Undefined: there is
+   * no pause, or the back end is silent. @param limit milliseconds at most
    */
   catchUp(limit: number): Promise<void> | undefined {
     if (!this.#mayLackChanges || (this.#asked !== undefined && this.#asked === this.#givenUp)) return undefined;
@@ -187,32 +186,42 @@ export class FollowedService {
   }
 
   async #caughtUp(limit: number): Promise<void> {
-    const { now, timings } = this.#deps;
+    const { now } = this.#deps;
     const end = now() + limit;
+    const before = this.#answeredAt;
     if (this.#follower.isPaused) {
       this.#resuming ??= this.#resume().finally(() => {
         this.#resuming = undefined;
       });
       await atMost(limit, this.#resuming);
     }
-    const asked = this.#asked;
-    const at = asked?.at ?? now();
-    const ended = await this.#late.wait(at + timings.firstAnswer + this.#listing, Math.min(end, at + timings.margin));
-    if (ended === "came") this.#caughtUpAt = now();
-    else if (ended === "silent") this.#givenUp = asked;
+    if (this.#answeredAt === before && this.#mayLackChanges) {
+      const asked = this.#asked;
+      const waited = await this.#waitFor(asked?.at ?? now(), this.#listing, end);
+      if (waited === "silent") this.#givenUp = asked;
+    }
+    if (this.#answeredAt !== before) this.#caughtUpAt = now();
   }
 
   async #resume(): Promise<void> {
     const rest = this.#answeredAt + this.#rest - this.#deps.now();
-    if (rest > 0) await sleep(rest);
-    this.#follower.resume();
+    // The pause may end by itself meanwhile, and the query after it be answered.
+    if (rest <= 0 || (await this.outcome(rest))) this.#follower.resume();
   }
 
   /** Waits for the first answer. @param limit milliseconds at most @returns whether the back end is silent */
   async firstAnswer(limit: number): Promise<boolean> {
-    const { now, timings } = this.#deps;
-    const end = Math.min(now() + limit, this.#beganAt + timings.margin);
-    return (await this.#late.wait(this.#beganAt + timings.firstAnswer, end)) === "silent";
+    return (await this.#waitFor(this.#beganAt, 0, this.#deps.now() + limit)) === "silent";
+  }
+
+  /**
+   * Waits for the answer to a query that the back end does not hold.
+   * @param at when it was sent, and `end` of the caller's time: milliseconds of now()
+   * @param listing milliseconds more than for a short list
+   */
+  #waitFor(at: number, listing: number, end: number): Promise<Waited> {
+    const { firstAnswer, margin } = this.#deps.timings;
+    return this.#late.wait(at + firstAnswer + listing, Math.min(end, at + margin));
   }
 
   /** No query is under way, or the one after a pause. */

@@ -44,6 +44,7 @@ export class Follower<T, P> {
   #retryNow: (() => void) | undefined;
   /** Ends the pause that keeps the pace. */
   #resume: (() => void) | undefined;
+  #isPaused = false;
   #allowance = ALLOWANCE;
   /** When the allowance was reckoned last. */
   #at: number;
@@ -60,7 +61,7 @@ export class Follower<T, P> {
 
   /** No query is under way, because changes come too fast: the last answer may be out of date. */
   get isPaused(): boolean {
-    return this.#resume !== undefined;
+    return this.#isPaused;
   }
 
   /** Ends the pause that keeps the pace. */
@@ -88,6 +89,7 @@ export class Follower<T, P> {
     let failures = 0;
     while (!signal.aborted) {
       try {
+        this.#isPaused = false;
         const answer = await query(position, timings.wait, signal);
         if (signal.aborted) return;
         position = answer.position;
@@ -137,7 +139,10 @@ export class Follower<T, P> {
       const timer = setTimeout(done, milliseconds);
       signal.addEventListener("abort", done);
       if (reason === "retry") this.#retryNow = done;
-      else this.#resume = done;
+      else {
+        this.#resume = done;
+        this.#isPaused = true;
+      }
     });
   }
 }

@@ -1,14 +1,19 @@
-/** How a wait for an answer ended: it came, or its query failed; the caller's time is over; the back end answers nothing at all. */
-type End = "came" | "over" | "silent";
+import { atMost } from "../each-of.js";
+
+/**
+ * How a wait for an answer ended. `answered`: it came, or its query failed. `over`: the caller's time is over. `silent`: it is late,
+ * and the back end answers nothing else, or there is nothing else to ask.
+ */
+export type Waited = "answered" | "over" | "silent";
 
 interface LateAnswersDeps {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Resolves with the next answer or failure, or after so many milliseconds. @returns whether the time is over */
   readonly outcome: (limit: number) => Promise<boolean>;
-  /** Asks the back end something that is no work for it; undefined: there is nothing to ask. */
+  /** Asks the back end a question that costs it nothing; undefined: there is none. */
   readonly ask: ((signal: AbortSignal) => Promise<unknown>) | undefined;
-  /** Milliseconds: how long it may take to answer that, and how long the answer is waited for then until it is asked again. */
+  /** How long an answer to that question may take, milliseconds; the next one is asked as long after it. */
   readonly limit: number;
 }
 
@@ -19,33 +24,33 @@ interface LateAnswersDeps {
 export class LateAnswers {
   readonly #deps: LateAnswersDeps;
   /** The question under way: one for all who wait. */
-  #asking: Promise<boolean> | undefined;
+  #asking: Promise<Waited | undefined> | undefined;
 
   constructor(deps: LateAnswersDeps) {
     this.#deps = deps;
   }
 
   /** @param due,end milliseconds of now(): when the answer is late, and when the caller's time is over */
-  async wait(due: number, end: number): Promise<End> {
+  async wait(due: number, end: number): Promise<Waited> {
     const { now, outcome, limit } = this.#deps;
-    const left = () => Math.min(limit, end - now());
-    for (let wait = Math.min(due, end) - now(); await outcome(wait); wait = left()) {
-      // A timer of Node counts whole milliseconds, and may end within the last one.
-      if (left() < 1) return "over";
-      const next = outcome(left()).then((isOver) => (isOver ? "silent" : "came"));
-      const first = await Promise.race([this.#asks(), next]);
-      if (first !== "answers") return first;
+    const ended = outcome(end - now()).then((isOver): Waited => (isOver ? "over" : "answered"));
+    let waited = await atMost(due - now(), ended);
+    while (waited === undefined) {
+      waited = (await Promise.race([this.#ask(), ended])) ?? (await atMost(limit, ended));
     }
-    return "came";
+    return waited;
   }
 
-  async #asks(): Promise<"answers" | "silent"> {
+  /** Undefined: the back end answers the question. */
+  #ask(): Promise<Waited | undefined> {
     const { ask, limit } = this.#deps;
-    if (!ask) return "silent";
-    this.#asking ??= answersWithin(limit, ask).finally(() => {
-      this.#asking = undefined;
-    });
-    return (await this.#asking) ? "answers" : "silent";
+    if (!ask) return Promise.resolve("silent");
+    this.#asking ??= answersWithin(limit, ask)
+      .then((answers) => (answers ? undefined : "silent"))
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    return this.#asking;
   }
 }
 

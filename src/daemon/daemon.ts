@@ -204,9 +204,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
-  // What follows loads further parts of the program. To parse them takes time, which comes after the line "ready".
+  // What follows loads further parts of the program. To parse them takes time, so that comes after the line "ready".
   const settings = await describeSettings(config, publishes, resolving.dns);
-  resolver?.look();
   const place = { hostName: machine.hostName, port: bound.port };
   if (publishes && native) {
     native.onPort((connectPort, former) => {

@@ -22,7 +22,7 @@ interface WatchDeps {
   readonly log: Logger;
 }
 
-/** Finds out from the first look on whether the name servers know the domains. Undefined in a mesh, where none is asked. */
+/** Finds out from now on whether the name servers know the domains. Undefined in a mesh, where none is asked. */
 export function watchNameServers(config: Config, deps: WatchDeps): KnownDomains | undefined {
   if (isMeshed(config)) return undefined;
   const { machine, domains, consul, dns, observations, log } = deps;

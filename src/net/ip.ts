@@ -115,8 +115,8 @@ export function familyOf(text: string): Family | undefined {
 }
 
 /**
- * Family of what is known to be an IP literal, with or without a zone. Node's isIPv6 matches a regular expression that V8
- * compiles for 3 ms.
+ * Family of what is known to be an IP literal, with or without a zone. The regular expression of Node's isIPv6 takes V8
+ * (Node 20) 3 ms to compile.
  */
 export function familyOfLiteral(literal: string): Family {
   return literal.includes(":") ? 6 : 4;

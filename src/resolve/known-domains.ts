@@ -82,6 +82,7 @@ export class KnownDomains {
     this.#pause = this.#pauses.least;
     this.#troubled = this.#pauses.first;
     this.#domains = new Set(options.domains.slice(0, MOST_DOMAINS));
+    if (this.#domains.size > 0) this.look();
   }
 
   /** As of the last look; empty before the first one. */
@@ -122,9 +123,9 @@ export class KnownDomains {
     this.#lookIn(this.#lookedAt + this.#pauses.first - now);
   };
 
-  /** Looks now, unless a look is under way. The first look is its owner's to begin. */
+  /** Looks now, unless a look is under way. */
   look(): void {
-    if (this.#closing.signal.aborted || this.#domains.size === 0) return;
+    if (this.#closing.signal.aborted) return;
     this.#looking ??= this.#lookAtAll().finally(() => {
       this.#looking = undefined;
     });

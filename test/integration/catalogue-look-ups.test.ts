@@ -205,7 +205,7 @@ test("look-ups that wait for what has changed during a pause have each their own
   await lookUp();
   await changeUntilPaused(catalogue);
   await register("node_a", { port: 2222 });
-  fake.misbehave(({ path }) => (path.startsWith("/v1/health/") ? { delay: 1_500 } : undefined));
+  fake.misbehave(({ path }) => (path.startsWith("/v1/health/") ? { delay: 600 } : undefined));
   const ports = async (limit: number) => {
     const view = await catalogue.look({ service: "svc", datacenter: undefined }, limit);
     return view?.isPaused ? "unknown" : view?.instances.map(({ port }) => port);
@@ -245,11 +245,13 @@ describe("an agent", () => {
     await register("node_a");
     const { catalogue, lookUp } = lookUps({ pace: 60_000, firstAnswer: 150, otherAnswer: 100 }, () => IN_DNS);
     await lookUp();
+    await waitFor(() => catalogue.known({ service: "svc", datacenter: undefined }), { what: "the first answer" });
     await changeUntilPaused(catalogue);
     fake.misbehave(() => "hang");
     const results = await Promise.all(Array.from({ length: 20 }, () => lookUp()));
     expect(results.map(words)).toEqual(Array.from({ length: 20 }, () => "srv 10.8.8.8:8888"));
     for (let later = 0; later < 3; later++) expect(lookUp()).not.toBeInstanceOf(Promise);
+    expect(fake.requests.filter(({ path }) => path === "/v1/status/leader")).toHaveLength(1);
   });
 
   test("that is busy, and answers another question, is waited for: its name server would be as busy", async () => {

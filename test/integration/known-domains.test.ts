@@ -46,7 +46,6 @@ function watch(world: World, own: Partial<KnownDomainsOptions> = {}) {
     ...own,
   });
   onTestFinished(() => known.close());
-  known.look();
   const becomes = (state: string) =>
     waitFor(() => known.states().some((one) => one.state === state), { what: state, interval: 1 });
   return { known, lines, messages, stoodIn, asked, found, becomes };

@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { Catalogue } from "../../src/catalogue/catalogue.js";
+import type { CatalogueBackend, CatalogueSnapshot } from "../../src/catalogue/core/backend.js";
+import type { ServiceInstance } from "../../src/catalogue/core/instances.js";
+import type { ServiceView } from "../../src/catalogue/followed.js";
+import { collectLog } from "../support/log-lines.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const QUERY = { service: "svc" };
+
+const instance = (name: string): ServiceInstance => ({
+  ...{ serviceId: name, tags: [name], meta: {}, address: "10.0.0.1", port: 1 },
+  ...{ critical: false, weight: 1, version: 1 },
+});
+
+/** A service of so many instances, whose list takes a moment. Queries with an index are held. */
+async function follow(count: number, listTakes: number) {
+  let list = Array.from({ length: count }, (_, index) => instance(`n${index}`));
+  let index = 1;
+  let queries = 0;
+  const answered = (): CatalogueSnapshot => ({ instances: list, index, hasLeader: true });
+  const backend: CatalogueBackend = {
+    ...{ name: "consul", title: "Consul", meanwhile: { known: "", unknown: "" } },
+    follow: (_, from, wait, signal) => {
+      queries++;
+      return new Promise((resolve, reject) => {
+        setTimeout(() => resolve(answered()), from === 0 ? listTakes : wait);
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+    },
+    answers: async () => {},
+  };
+  const catalogue = new Catalogue({ backend, log: collectLog().log, now: () => Date.now(), random: () => 0.5 });
+  onTestFinished(() => catalogue.close());
+  const look = (limit = 10_000) => Promise.resolve(catalogue.look(QUERY, limit));
+  void look();
+  await vi.advanceTimersByTimeAsync(listTakes);
+  return {
+    look,
+    close: () => catalogue.close(),
+    known: () => catalogue.known(QUERY),
+    queries: () => queries,
+    change: () => {
+      list = list.map((one) => ({ ...one, port: 2 }));
+      index++;
+    },
+  };
+}
+
+const told = (view: ServiceView | undefined) => (view?.isPaused ? "may lack changes" : view?.instances[0]?.port);
+
+test("look-ups of one moment have all what changed during a pause, whichever of them ends it", async () => {
+  // A list of 1,100 pauses for 2 s, and may be asked for again after 245 ms.
+  const { look, known, change } = await follow(1_100, 10);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(told(known())).toBe("may lack changes");
+  change();
+  const views = Promise.all(Array.from({ length: 5 }, () => look()));
+  await vi.advanceTimersByTimeAsync(20);
+  expect((await views).map(told)).toEqual([2, 2, 2, 2, 2]);
+});
+
+test("a pause that ends by itself while look-ups wait for its end is all that they wait for", async () => {
+  // A list of 1,001 pauses for 20 ms, and may be asked for again after 225 ms.
+  const { look, known, queries } = await follow(1_001, 1);
+  await vi.advanceTimersByTimeAsync(5);
+  expect(told(known())).toBe("may lack changes");
+  const view = look();
+  await vi.advanceTimersByTimeAsync(30);
+  expect(told(await view)).toBe(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  // The first one, the one after the pause, and the one that is held.
+  expect(queries()).toBe(3);
+});
+
+test("a look-up that has no more time leaves the others to wait", async () => {
+  const { look, change } = await follow(1_100, 900);
+  await vi.advanceTimersByTimeAsync(1_000);
+  change();
+  const [short, long] = [look(700), look(5_000)];
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([await short, await long].map(told)).toEqual(["may lack changes", 2]);
+});
+
+test("closing ends the wait for the end of a pause", async () => {
+  const { look, close } = await follow(1_100, 10);
+  const view = look();
+  await close();
+  expect(told(await view)).toBe("may lack changes");
+});

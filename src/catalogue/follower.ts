@@ -44,6 +44,7 @@ export class Follower<T, P> {
   #retryNow: (() => void) | undefined;
   /** Ends the pause that keeps the pace. */
   #resume: (() => void) | undefined;
+  /** From the beginning of that pause until the next query is sent. */
   #isPaused = false;
   #allowance = ALLOWANCE;
   /** When the allowance was reckoned last. */

@@ -51,7 +51,7 @@ async function follow(count: number, listTakes: number) {
 
 const told = (view: ServiceView | undefined) => (view?.isPaused ? "may lack changes" : view?.instances[0]?.port);
 
-test("look-ups of one moment have all what changed during a pause, whichever of them ends it", async () => {
+test("look-ups of one moment have all that changed during a pause, whichever of them ends it", async () => {
   // A list of 1,100 pauses for 2 s, and may be asked for again after 245 ms.
   const { look, known, change } = await follow(1_100, 10);
   await vi.advanceTimersByTimeAsync(1_000);

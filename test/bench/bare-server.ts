@@ -1,3 +1,4 @@
+import { encodeQuery } from "../../src/dns/wire/message.js";
 import { type Child, startChild } from "../support/child.js";
 import { cleanEnvironment } from "../support/environment.js";
 
@@ -11,8 +12,8 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 }, () => console.log("
 const AT_ONCE = "const prepare = (done) => done();";
 
 /** First sends a constant query, from a new port each time as src/dns/udp-sockets.ts does, and takes any datagram for the answer. */
-const ASKING = (dnsPort: number) => `
-const query = Buffer.from("000001000001000000000000026e310562656e636804746573740000210001", "hex");
+const asking = (dnsPort: number, query: Buffer) => `
+const query = Buffer.from("${query.toString("hex")}", "hex");
 const lookup = (address, options, done) => done(null, address, 4);
 const free = [];
 const make = () => {
@@ -39,8 +40,9 @@ interface BareServer extends Child {
 /** What a server in one process of Node does at least, as Node has it: it makes hidden classes for each connection (src/os/hidden-classes.ts). */
 export const startBareServer = (): Promise<BareServer> => start(AT_ONCE);
 
-/** The same for a server that asks a name server for each answer. */
-export const startAskingServer = (dnsPort: number): Promise<BareServer> => start(ASKING(dnsPort));
+/** The same for a server that asks a name server for each answer. @param qname whose SRV record it asks for */
+export const startAskingServer = (dnsPort: number, qname: string): Promise<BareServer> =>
+  start(asking(dnsPort, encodeQuery({ id: 1, qname, qtype: "SRV", edns: true })));
 
 async function start(prepare: string): Promise<BareServer> {
   const child = startChild(process.execPath, ["--eval", prepare + PROGRAM], { env: cleanEnvironment() });

@@ -15,8 +15,8 @@ const instance = (name: string): ServiceInstance => ({
   ...{ critical: false, weight: 1, version: 1 },
 });
 
-/** A service of so many instances, whose list takes a moment. Queries with an index are held. */
-async function follow(count: number, listTakes: number) {
+/** A service of so many instances, whose list takes a moment. Queries with an index are held. @param answers another question */
+async function follow(count: number, listTakes: number, answers: CatalogueBackend["answers"] = async () => {}) {
   let list = Array.from({ length: count }, (_, index) => instance(`n${index}`));
   let index = 1;
   let queries = 0;
@@ -30,7 +30,7 @@ async function follow(count: number, listTakes: number) {
         signal.addEventListener("abort", () => reject(signal.reason));
       });
     },
-    answers: async () => {},
+    answers,
   };
   const catalogue = new Catalogue({ backend, log: collectLog().log, now: () => Date.now(), random: () => 0.5 });
   onTestFinished(() => catalogue.close());
@@ -82,6 +82,21 @@ test("a look-up that has no more time leaves the others to wait", async () => {
   const [short, long] = [look(700), look(5_000)];
   await vi.advanceTimersByTimeAsync(1_000);
   expect([await short, await long].map(told)).toEqual(["may lack changes", 2]);
+});
+
+test("a query to a silent back end is waited for once, and its answer counts when it comes", async () => {
+  const givenUp = (signal: AbortSignal) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const { look, known, change } = await follow(1_100, 1_500, givenUp);
+  await vi.advanceTimersByTimeAsync(1_000);
+  change();
+  const first = look();
+  // 520 ms for the list, and 500 for the question.
+  await vi.advanceTimersByTimeAsync(1_020);
+  expect(told(await first)).toBe("may lack changes");
+  expect(told(await look())).toBe("may lack changes");
+  await vi.advanceTimersByTimeAsync(480);
+  expect(known()?.instances[0]?.port).toBe(2);
 });
 
 test("closing ends the wait for the end of a pause", async () => {

@@ -83,7 +83,7 @@ export class Catalogue {
 
   /**
    * What is known of a service for a look-up; it begins to be followed. At once when it is known, or when it does not
-   * pay to wait: the back end fails, or did not answer at once the last time. Never rejects.
+   * pay to wait: the back end fails, is silent, or did not answer at once the last time. Never rejects.
    * @param limit milliseconds to wait at most, for the first answer or for what changed during a pause
    */
   look(query: CatalogueQuery, limit: number): ServiceView | undefined | Promise<ServiceView | undefined> {
@@ -106,10 +106,13 @@ export class Catalogue {
     return this.#followed.get(keyOf(query))?.service.view;
   }
 
-  /** Waits for the first answer about a service that is followed, unless it fails. @param limit milliseconds to wait at most */
-  async firstAnswer(query: CatalogueQuery, limit: number): Promise<void> {
+  /**
+   * Waits for an answer about a service that is followed where `look` does not: for the first one, and where the back end is
+   * silent. @param limit milliseconds to wait at most
+   */
+  async lateAnswer(query: CatalogueQuery, limit: number): Promise<void> {
     const service = this.#followed.get(keyOf(query))?.service;
-    if (service && !service.view && !service.isBroken) await service.outcome(limit);
+    if (service && !service.isBroken && (!service.view || service.isGivenUp)) await service.lateAnswer(limit);
   }
 
   /** Why the last query for a service that is followed failed; undefined when it did not. */

@@ -5,7 +5,7 @@ import { canonicalIp } from "../net/ip.js";
 import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
 import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
-import { LateAnswers, type Waited } from "./late-answer.js";
+import { type Waited, waitForAnswer } from "./late-answer.js";
 
 /** Milliseconds. */
 export interface CatalogueTimings extends FollowTimings {
@@ -100,9 +100,10 @@ export class FollowedService {
   #emptySince: number | undefined;
   /** The end of a pause, for which look-ups wait. */
   #resuming: Promise<void> | undefined;
-  /** When a look-up had all that had changed during a pause. */
+  /** When an answer came for which a look-up waited. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
-  readonly #late: LateAnswers;
+  /** The wait for the answer to a query that is not held: one for all look-ups. */
+  #awaited: { readonly asked: Asked; readonly ended: Promise<Waited> } | undefined;
   /** A query that look-ups wait for no more: the back end is silent. */
   #givenUp: Asked | undefined;
   #failure: unknown;
@@ -113,13 +114,6 @@ export class FollowedService {
     this.#deps = deps;
     this.#beganAt = now();
     this.#answeredAt = this.#beganAt;
-    this.#late = new LateAnswers({
-      now,
-      outcome: (limit) => this.outcome(limit),
-      // What is near says nothing about another datacenter.
-      ask: query.datacenter === undefined ? backend.answers : undefined,
-      limit: timings.otherAnswer,
-    });
     this.#follower = new Follower<readonly ServiceInstance[], number>({
       ...{ now, random, timings },
       query: async (index = 0, longest, signal) => {
@@ -176,31 +170,32 @@ export class FollowedService {
     };
   }
 
+  /** The back end is silent: look-ups do not wait for the answer that is due, unless no other source answers. */
+  get isGivenUp(): boolean {
+    return this.#asked !== undefined && this.#asked === this.#givenUp;
+  }
+
   /**
    * Ends a pause. Resolves when the list has what changed until now, or when it is waited for no longer. Undefined: there is
    * no pause, or the back end is silent. @param limit milliseconds at most
    */
   catchUp(limit: number): Promise<void> | undefined {
-    if (!this.#mayLackChanges || (this.#asked !== undefined && this.#asked === this.#givenUp)) return undefined;
-    return this.#caughtUp(limit);
+    return this.#mayLackChanges && !this.isGivenUp ? this.#caughtUp(limit) : undefined;
   }
 
-  async #caughtUp(limit: number): Promise<void> {
+  #caughtUp(limit: number): Promise<void> {
     const { now } = this.#deps;
     const end = now() + limit;
     const before = this.#answeredAt;
-    if (this.#follower.isPaused) {
-      this.#resuming ??= this.#resume().finally(() => {
-        this.#resuming = undefined;
-      });
-      await atMost(limit, this.#resuming);
-    }
-    if (this.#answeredAt === before && this.#mayLackChanges) {
-      const asked = this.#asked;
-      const waited = await this.#waitFor(asked?.at ?? now(), this.#listing, end);
-      if (waited === "silent") this.#givenUp = asked;
-    }
-    if (this.#answeredAt !== before) this.#caughtUpAt = now();
+    return this.#whileWaiting(async () => {
+      if (this.#follower.isPaused) {
+        this.#resuming ??= this.#resume().finally(() => {
+          this.#resuming = undefined;
+        });
+        await atMost(limit, this.#resuming);
+      }
+      if (this.#answeredAt === before && this.#mayLackChanges) await atMost(end - now(), this.#dueAnswer());
+    });
   }
 
   async #resume(): Promise<void> {
@@ -211,20 +206,42 @@ export class FollowedService {
 
   /** Waits for the first answer. @param limit milliseconds at most @returns whether the back end is silent */
   async firstAnswer(limit: number): Promise<boolean> {
-    return (await this.#waitFor(this.#beganAt, 0, this.#deps.now() + limit)) === "silent";
+    return (await this.#whileWaiting(() => atMost(limit, this.#dueAnswer()))) === "silent";
   }
 
-  /**
-   * Waits for the answer to a query that the back end does not hold.
-   * @param at when it was sent, and `end` of the caller's time: milliseconds of now()
-   * @param listing milliseconds more than for a short list
-   */
-  #waitFor(at: number, listing: number, end: number): Promise<Waited> {
-    const { firstAnswer, margin } = this.#deps.timings;
-    return this.#late.wait(at + firstAnswer + listing, Math.min(end, at + margin));
+  /** Waits for the next answer or failure, however late it is. @param limit milliseconds at most */
+  async lateAnswer(limit: number): Promise<void> {
+    await this.#whileWaiting(() => this.outcome(limit));
   }
 
-  /** No query is under way, or the one after a pause. */
+  /** What is answered while a look-up waits has all changes before the look-up, though a pause may follow at once. */
+  async #whileWaiting<T>(wait: () => Promise<T>): Promise<T> {
+    const before = this.#answeredAt;
+    const result = await wait();
+    if (this.#answeredAt !== before) this.#caughtUpAt = this.#answeredAt;
+    return result;
+  }
+
+  /** Waits for the answer to the query under way, which the back end does not hold. */
+  async #dueAnswer(): Promise<Waited | undefined> {
+    const asked = this.#asked;
+    if (!asked) return undefined;
+    if (this.#awaited?.asked !== asked) this.#awaited = { asked, ended: this.#waitFor(asked) };
+    return this.#awaited.ended;
+  }
+
+  async #waitFor(asked: Asked): Promise<Waited> {
+    const { backend, now, timings } = this.#deps;
+    // What is near says nothing about another datacenter.
+    const ask = this.#query.datacenter === undefined ? backend.answers : undefined;
+    const deps = { now, outcome: (limit: number) => this.outcome(limit), ask, limit: timings.otherAnswer };
+    const due = asked.at + timings.firstAnswer + this.#listing;
+    const waited = await waitForAnswer(deps, due, asked.at + timings.margin);
+    if (waited === "silent") this.#givenUp = asked;
+    return waited;
+  }
+
+  /** No query is under way, or one that is answered at once. */
   get #mayLackChanges(): boolean {
     if (this.#follower.isPaused) return true;
     return this.#asked?.index === 0 && this.#instances !== undefined && !this.isBroken;

@@ -1,15 +1,15 @@
 import { atMost } from "../each-of.js";
 
 /**
- * How a wait for an answer ended. `answered`: it came, or its query failed. `over`: the caller's time is over. `silent`: it is late,
- * and the back end answers nothing else, or there is nothing else to ask.
+ * How a wait for an answer ended. `answered`: it came, or its query failed. `silent`: it is late, and the back end answers
+ * nothing else, or there is nothing else to ask. `over`: it counts as overdue.
  */
-export type Waited = "answered" | "over" | "silent";
+export type Waited = "answered" | "silent" | "over";
 
-interface LateAnswersDeps {
+interface LateAnswerDeps {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Resolves with the next answer or failure, or after so many milliseconds. @returns whether the time is over */
+  /** Resolves with the answer or the failure of the query, or after so many milliseconds. @returns whether the time is over */
   readonly outcome: (limit: number) => Promise<boolean>;
   /** Asks the back end a question that costs it nothing; undefined: there is none. */
   readonly ask: ((signal: AbortSignal) => Promise<unknown>) | undefined;
@@ -18,40 +18,25 @@ interface LateAnswersDeps {
 }
 
 /**
- * Waits for answers of a back end that may be late. One that is late and answers nothing else is in trouble: look-ups ask
- * DNS then. One that is busy would only have to answer them there, too.
+ * Waits for an answer that may be late. A back end that answers nothing else then is in trouble: look-ups ask DNS. One that
+ * is busy would only have to answer them there, too.
+ * @param due,end milliseconds of now(): when the answer is late, and when it is overdue
  */
-export class LateAnswers {
-  readonly #deps: LateAnswersDeps;
-  /** The question under way: one for all who wait. */
-  #asking: Promise<Waited | undefined> | undefined;
-
-  constructor(deps: LateAnswersDeps) {
-    this.#deps = deps;
+export async function waitForAnswer(
+  { now, outcome, ask, limit }: LateAnswerDeps,
+  due: number,
+  end: number,
+): Promise<Waited> {
+  const ended = outcome(end - now()).then((isOver): Waited => (isOver ? "over" : "answered"));
+  const question = async (): Promise<Waited | undefined> => {
+    const answers = ask !== undefined && (await answersWithin(limit, ask));
+    return answers ? undefined : "silent";
+  };
+  let waited = await atMost(due - now(), ended);
+  while (waited === undefined) {
+    waited = (await Promise.race([question(), ended])) ?? (await atMost(limit, ended));
   }
-
-  /** @param due,end milliseconds of now(): when the answer is late, and when the caller's time is over */
-  async wait(due: number, end: number): Promise<Waited> {
-    const { now, outcome, limit } = this.#deps;
-    const ended = outcome(end - now()).then((isOver): Waited => (isOver ? "over" : "answered"));
-    let waited = await atMost(due - now(), ended);
-    while (waited === undefined) {
-      waited = (await Promise.race([this.#ask(), ended])) ?? (await atMost(limit, ended));
-    }
-    return waited;
-  }
-
-  /** Undefined: the back end answers the question. */
-  #ask(): Promise<Waited | undefined> {
-    const { ask, limit } = this.#deps;
-    if (!ask) return Promise.resolve("silent");
-    this.#asking ??= answersWithin(limit, ask)
-      .then((answers) => (answers ? undefined : "silent"))
-      .finally(() => {
-        this.#asking = undefined;
-      });
-    return this.#asking;
-  }
+  return waited;
 }
 
 /**

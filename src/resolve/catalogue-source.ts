@@ -192,8 +192,8 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
   }
 
   /**
-   * The first answer may have come while later sources were asked. It is waited for where these do not answer either: a
-   * catalogue that is slow once is better than none. What changed since is waited for as in any look-up.
+   * An answer may have come while later sources were asked. It is waited for where these do not answer either: a catalogue
+   * that is slow once is better than none. What changed since is waited for as in any look-up.
    */
   async function lateAnswer(
     question: NodeQuestion,
@@ -204,9 +204,10 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     if (!asked) return undefined;
     const catalogue = access.catalogue ?? (await access.openCatalogue().catch(() => undefined));
     const remaining = () => context.deadline - now() - LATE_MARGIN;
-    if (instead.outcome === "unavailable") await catalogue?.firstAnswer(asked.query, remaining());
-    if (!catalogue?.known(asked.query)) return undefined;
-    const view = await catalogue.look(asked.query, remaining());
+    if (instead.outcome === "unavailable") await catalogue?.lateAnswer(asked.query, remaining());
+    const known = catalogue?.known(asked.query);
+    if (!catalogue || !known) return undefined;
+    const view = isCurrent(known) ? known : await catalogue.look(asked.query, remaining());
     if (!view || !isCurrent(view)) return undefined;
     const found = find(asked, view, question, context);
     if (found.outcome !== "found") return undefined;

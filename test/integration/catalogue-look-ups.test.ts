@@ -254,6 +254,18 @@ describe("an agent", () => {
     expect(fake.requests.filter(({ path }) => path === "/v1/status/leader")).toHaveLength(1);
   });
 
+  test("that hangs when a pause ends is waited for where no name server answers", async () => {
+    await register("node_a", { port: 1111 });
+    const down = unavailable("DNS_UNREACHABLE", "no name server answers");
+    const { catalogue, lookUp } = lookUps({ pace: 60_000, firstAnswer: 150, otherAnswer: 100 }, () => down);
+    await lookUp();
+    await waitFor(() => catalogue.known({ service: "svc", datacenter: undefined }), { what: "the first answer" });
+    await changeUntilPaused(catalogue);
+    await register("node_a", { port: 2222 });
+    fake.misbehave(({ path }) => (path.startsWith("/v1/health/") ? { delay: 900 } : "hang"));
+    expect(words(await lookUp())).toBe("catalogue 10.0.0.1:2222");
+  });
+
   test("that is busy, and answers another question, is waited for: its name server would be as busy", async () => {
     await register("node_a");
     const isList = (path: string) => path.startsWith("/v1/health/");
@@ -271,6 +283,7 @@ describe("an agent", () => {
     fake.misbehave(({ path }) => (isList(path) ? "hang" : undefined));
     const silent = lookUps({ firstAnswer: 100, otherAnswer: 100 }, () => IN_DNS, undefined, undefined, 2_000);
     expect(words(await silent.lookUp())).toBe("srv 10.8.8.8:8888");
+    await silent.catalogue.close();
     // The servers here say nothing about those of another datacenter.
     const before = asked();
     const elsewhere = lookUps({ firstAnswer: 100, otherAnswer: 100 }, () => IN_DNS);

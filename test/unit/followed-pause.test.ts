@@ -8,6 +8,8 @@ import { collectLog } from "../support/log-lines.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+type Answers = NonNullable<CatalogueBackend["answers"]>;
+
 const QUERY = { service: "svc" };
 
 const instance = (name: string): ServiceInstance => ({
@@ -16,10 +18,11 @@ const instance = (name: string): ServiceInstance => ({
 });
 
 /** A service of so many instances, whose list takes a moment. Queries with an index are held. @param answers another question */
-async function follow(count: number, listTakes: number, answers: CatalogueBackend["answers"] = async () => {}) {
+async function follow(count: number, listTakes: number, answers: Answers = async () => {}) {
   let list = Array.from({ length: count }, (_, index) => instance(`n${index}`));
   let index = 1;
   let queries = 0;
+  let questions = 0;
   const answered = (): CatalogueSnapshot => ({ instances: list, index, hasLeader: true });
   const backend: CatalogueBackend = {
     ...{ name: "consul", title: "Consul", meanwhile: { known: "", unknown: "" } },
@@ -30,18 +33,23 @@ async function follow(count: number, listTakes: number, answers: CatalogueBacken
         signal.addEventListener("abort", () => reject(signal.reason));
       });
     },
-    answers,
+    answers: (signal) => {
+      questions++;
+      return answers(signal);
+    },
   };
   const catalogue = new Catalogue({ backend, log: collectLog().log, now: () => Date.now(), random: () => 0.5 });
   onTestFinished(() => catalogue.close());
   const look = (limit = 10_000) => Promise.resolve(catalogue.look(QUERY, limit));
-  void look();
+  // Not by a look-up: that has all until its answer, and may use it for a moment.
+  void catalogue.instances(QUERY, 10_000);
   await vi.advanceTimersByTimeAsync(listTakes);
   return {
+    catalogue,
     look,
-    close: () => catalogue.close(),
     known: () => catalogue.known(QUERY),
     queries: () => queries,
+    questions: () => questions,
     change: () => {
       list = list.map((one) => ({ ...one, port: 2 }));
       index++;
@@ -75,13 +83,45 @@ test("a pause that ends by itself while look-ups wait for its end is all that th
   expect(queries()).toBe(3);
 });
 
-test("a look-up that has no more time leaves the others to wait", async () => {
-  const { look, change } = await follow(1_100, 900);
+test("the first answer is what look-ups waited for, though a pause begins with it", async () => {
+  const { catalogue } = await follow(1_100, 100);
+  // Another service of the same back end.
+  const other = catalogue.look({ service: "other" }, 10_000);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(told(await other)).toBe(1);
+});
+
+test("look-ups that come one after the other while a busy back end makes its list ask it once in a while together", async () => {
+  const { look, change, questions } = await follow(1_100, 1_800);
   await vi.advanceTimersByTimeAsync(1_000);
   change();
-  const [short, long] = [look(700), look(5_000)];
+  const views: Promise<ServiceView | undefined>[] = [];
+  for (let begun = 0; begun < 170; begun++) {
+    views.push(look());
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  // The list is late after 520 ms; a question each 500 ms.
+  expect(questions()).toBe(3);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(new Set((await Promise.all(views)).map(told))).toEqual(new Set([2]));
+});
+
+test("a list that is overdue is waited for no longer, though the back end answers other questions", async () => {
+  const { look } = await follow(1_100, 2_500);
   await vi.advanceTimersByTimeAsync(1_000);
-  expect([await short, await long].map(told)).toEqual(["may lack changes", 2]);
+  const view = look();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(told(await view)).toBe("may lack changes");
+});
+
+test("a look-up that has no more time leaves the others to wait", async () => {
+  const { look, change } = await follow(1_100, 900);
+  await vi.advanceTimersByTimeAsync(100);
+  change();
+  // The pause may be ended 245 ms after the first answer.
+  const looks = [look(100), look(700), look(5_000)];
+  await vi.advanceTimersByTimeAsync(1_100);
+  expect((await Promise.all(looks)).map(told)).toEqual(["may lack changes", "may lack changes", 2]);
 });
 
 test("a query to a silent back end is waited for once, and its answer counts when it comes", async () => {
@@ -100,8 +140,8 @@ test("a query to a silent back end is waited for once, and its answer counts whe
 });
 
 test("closing ends the wait for the end of a pause", async () => {
-  const { look, close } = await follow(1_100, 10);
+  const { look, catalogue } = await follow(1_100, 10);
   const view = look();
-  await close();
+  await catalogue.close();
   expect(told(await view)).toBe("may lack changes");
 });

@@ -179,7 +179,7 @@ export class Catalogue {
       now: this.#now,
       random: this.#random,
       answered: (isFirst, elapsed) => {
-        // A later one changes nothing: a look-up that found the back end silent has noted that itself.
+        // One that is late changes nothing: a look-up that found the back end silent has noted that.
         if (isFirst && elapsed <= this.#timings.firstAnswer) this.#isPrompt = true;
         if ((service.view?.instances.length ?? 0) > 0) this.#unreadable.delete(key);
         this.#found(entry);

@@ -11,9 +11,9 @@ import { type Waited, waitForAnswer } from "./late-answer.js";
 export interface CatalogueTimings extends FollowTimings {
   /** A service for which nobody has asked for this long is no longer followed. */
   readonly idle: number;
-  /** After so long without the first answer, or the one after a pause, the back end is late: it is asked something else. */
+  /** After so long without the first answer, or the one after a pause, the back end is late: it is asked another question. */
   readonly firstAnswer: number;
-  /** How long a late back end may take to answer that, and how long the list is waited for then until it is asked again. */
+  /** How long a late back end may take to answer the other question; the next one is asked as long after that answer. */
   readonly otherAnswer: number;
   /**
    * The least time from an answer to the end of a pause, and longer where the list is long: look-ups must not have a service
@@ -76,6 +76,10 @@ interface Asked {
   /** 0: it is answered at once. */
   readonly index: number;
   readonly wait: number;
+  /** The wait for its answer, one for all look-ups; undefined before the first of them. */
+  ended?: Promise<Waited>;
+  /** The back end was found silent during that wait. */
+  isGivenUp?: boolean;
 }
 
 /** The instances of one service, followed from the construction until the end. */
@@ -85,12 +89,12 @@ export class FollowedService {
   readonly #follower: Follower<readonly ServiceInstance[], number>;
   /** Those who wait for the next answer or failure. */
   readonly #waiting = new Set<() => void>();
-  readonly #beganAt: number;
   #instances: readonly ServiceInstance[] | undefined;
   /** Instances that refused a connection, and when. */
   #refused: ReadonlyMap<ServiceInstance, number> = new Map();
   /** The query under way. */
   #asked: Asked | undefined;
+  /** The last answer; before the first one the construction. */
   #answeredAt: number;
   /** Of the first answer. */
   #firstAt = Number.POSITIVE_INFINITY;
@@ -102,18 +106,13 @@ export class FollowedService {
   #resuming: Promise<void> | undefined;
   /** When an answer came for which a look-up waited. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
-  /** The wait for the answer to a query that is not held: one for all look-ups. */
-  #awaited: { readonly asked: Asked; readonly ended: Promise<Waited> } | undefined;
-  /** A query that look-ups wait for no more: the back end is silent. */
-  #givenUp: Asked | undefined;
   #failure: unknown;
 
   constructor(query: CatalogueQuery, deps: FollowedDeps) {
     const { backend, now, random, timings } = deps;
     this.#query = query;
     this.#deps = deps;
-    this.#beganAt = now();
-    this.#answeredAt = this.#beganAt;
+    this.#answeredAt = now();
     this.#follower = new Follower<readonly ServiceInstance[], number>({
       ...{ now, random, timings },
       query: async (index = 0, longest, signal) => {
@@ -172,7 +171,7 @@ export class FollowedService {
 
   /** The back end is silent: look-ups do not wait for the answer that is due, unless no other source answers. */
   get isGivenUp(): boolean {
-    return this.#asked !== undefined && this.#asked === this.#givenUp;
+    return this.#asked?.isGivenUp === true;
   }
 
   /**
@@ -186,8 +185,7 @@ export class FollowedService {
   #caughtUp(limit: number): Promise<void> {
     const { now } = this.#deps;
     const end = now() + limit;
-    const before = this.#answeredAt;
-    return this.#whileWaiting(async () => {
+    return this.#whileWaiting(async (before) => {
       if (this.#follower.isPaused) {
         this.#resuming ??= this.#resume().finally(() => {
           this.#resuming = undefined;
@@ -214,10 +212,13 @@ export class FollowedService {
     await this.#whileWaiting(() => this.outcome(limit));
   }
 
-  /** What is answered while a look-up waits has all changes before the look-up, though a pause may follow at once. */
-  async #whileWaiting<T>(wait: () => Promise<T>): Promise<T> {
+  /**
+   * Waits for a look-up. An answer that comes meanwhile has all changes from before the look-up, also where a pause follows at once.
+   * @param wait gets the time of the answer before it
+   */
+  async #whileWaiting<T>(wait: (before: number) => Promise<T>): Promise<T> {
     const before = this.#answeredAt;
-    const result = await wait();
+    const result = await wait(before);
     if (this.#answeredAt !== before) this.#caughtUpAt = this.#answeredAt;
     return result;
   }
@@ -226,8 +227,8 @@ export class FollowedService {
   async #dueAnswer(): Promise<Waited | undefined> {
     const asked = this.#asked;
     if (!asked) return undefined;
-    if (this.#awaited?.asked !== asked) this.#awaited = { asked, ended: this.#waitFor(asked) };
-    return this.#awaited.ended;
+    asked.ended ??= this.#waitFor(asked);
+    return asked.ended;
   }
 
   async #waitFor(asked: Asked): Promise<Waited> {
@@ -237,7 +238,7 @@ export class FollowedService {
     const deps = { now, outcome: (limit: number) => this.outcome(limit), ask, limit: timings.otherAnswer };
     const due = asked.at + timings.firstAnswer + this.#listing;
     const waited = await waitForAnswer(deps, due, asked.at + timings.margin);
-    if (waited === "silent") this.#givenUp = asked;
+    asked.isGivenUp = waited === "silent";
     return waited;
   }
 
@@ -306,7 +307,7 @@ export class FollowedService {
 
   #answered(instances: readonly ServiceInstance[]): void {
     const { now, follow, answered } = this.#deps;
-    const at = this.#asked?.at ?? this.#beganAt;
+    const at = this.#asked?.at ?? this.#answeredAt;
     const isFirst = this.#instances === undefined;
     this.#asked = undefined;
     this.#answeredAt = now();

@@ -13,7 +13,7 @@ interface LateAnswerDeps {
   readonly outcome: (limit: number) => Promise<boolean>;
   /** Asks the back end a question that costs it nothing; undefined: there is none. */
   readonly ask: ((signal: AbortSignal) => Promise<unknown>) | undefined;
-  /** How long an answer to that question may take, milliseconds; the next one is asked as long after it. */
+  /** How long the answer to the question may take, milliseconds; the next question is asked as long after that answer. */
   readonly limit: number;
 }
 

@@ -3,6 +3,7 @@ import type { ServiceInstance } from "../catalogue/core/instances.js";
 import { type CatalogueQuestion, instancesInDns } from "../catalogue/core/question.js";
 import type { ServiceView } from "../catalogue/followed.js";
 import { orderSrv } from "../dns/core/order.js";
+import { atMost } from "../each-of.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf } from "../net/ip.js";
@@ -154,17 +155,14 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
 
   /** The first look-up loads the catalogue. @param limit milliseconds for all of it */
   async function openAndLook({ query }: CatalogueQuestion, limit: number): Promise<ServiceView | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), Math.max(0, limit));
-    });
     try {
-      return await Promise.race([access.openCatalogue().then((catalogue) => catalogue.look(query, limit)), late]);
+      return await atMost(
+        limit,
+        access.openCatalogue().then((catalogue) => catalogue.look(query, limit)),
+      );
     } catch {
       // The daemon logs at its start what it cannot load.
       return undefined;
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -11,25 +11,37 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 }, () => console.log("
 `;
 const AT_ONCE = "const prepare = (done) => done();";
 
-/** First sends a constant query, from a new port each time as src/dns/udp-sockets.ts does, and takes any datagram for the answer. */
+/**
+ * First sends a constant query, from a new port each time as src/dns/udp-sockets.ts does, and takes any datagram for the answer. At
+ * most 64 are under way, as from srv-epmd to one server: of many more, some would be lost.
+ */
 const asking = (dnsPort: number, query: Buffer) => `
 const query = Buffer.from("${query.toString("hex")}", "hex");
 const lookup = (address, options, done) => done(null, address, 4);
 const free = [];
+const waiting = [];
+let made = 0;
 const make = () => {
+  made += 1;
   const one = { socket: require("node:dgram").createSocket({ type: "udp4", lookup }) };
   one.socket.on("connect", () => one.socket.send(query));
   one.socket.on("message", () => {
     one.socket.disconnect();
-    free.push(one);
     one.done();
+    const next = waiting.shift();
+    if (next) ask(one, next);
+    else free.push(one);
   });
   return one;
 };
-const prepare = (done) => {
-  const one = free.pop() ?? make();
+const ask = (one, done) => {
   one.done = done;
   one.socket.connect(${dnsPort}, "127.0.0.1");
+};
+const prepare = (done) => {
+  const one = free.pop() ?? (made < 64 ? make() : undefined);
+  if (one) ask(one, done);
+  else waiting.push(done);
 };
 `;
 

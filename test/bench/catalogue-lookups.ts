@@ -1,8 +1,8 @@
 import { findConsul, startConsul } from "../support/consul-agent.js";
 import { startDaemons, whenInDns } from "./daemons.js";
 import { holdNodes } from "./held-nodes.js";
-import { prepareLoad } from "./load.js";
-import { cpuMs, median, report } from "./measure.js";
+import { prepareLoad, speedOf } from "./load.js";
+import { median, report } from "./measure.js";
 
 const ROUNDS = 7;
 const LOOKUPS = 20_000;
@@ -22,11 +22,8 @@ export async function benchCatalogueLookups(): Promise<void> {
   if (!holder || !follower) throw new Error("no daemons");
   const nodes = await holdNodes(ports.slice(0, 1), { count: NODES });
   await whenInDns(consul, NODES);
-  const once = async ({ port, child: { pid } }: typeof holder) => {
-    const cpu = cpuMs(pid);
-    await load.lookUp(port, LOOKUPS, AT_ONCE, { nodes: NODES, host: "" });
-    return ((cpuMs(pid) - cpu) / LOOKUPS) * 1000;
-  };
+  const once = async ({ port, child: { pid } }: typeof holder) =>
+    (await speedOf(load, { port, pid }, LOOKUPS, AT_ONCE, { nodes: NODES, host: "" })).cpuUs;
   const [registered, catalogue]: [number[], number[]] = [[], []];
   // The first round warms up.
   for (let round = 0; round <= ROUNDS; round++) {

@@ -5,8 +5,8 @@ import { startDaemon } from "../support/srv-epmd.js";
 import { startAskingServer } from "./bare-server.js";
 import { SERVICE, startDaemons, whenInDns } from "./daemons.js";
 import { holdNodes } from "./held-nodes.js";
-import { type Load, prepareLoad } from "./load.js";
-import { cpuMs, median, type Row, report } from "./measure.js";
+import { type Load, prepareLoad, type Server, speedOf } from "./load.js";
+import { median, type Row, report } from "./measure.js";
 
 const ROUNDS = 7;
 const LOOKUPS = 5_000;
@@ -49,11 +49,6 @@ export async function benchDnsLookups(): Promise<void> {
   else report(`The same with the DNS of a Consul agent: median of ${ROUNDS} rounds`, await besideConsul(load));
 }
 
-interface Server {
-  readonly port: number;
-  readonly pid: number;
-}
-
 interface Servers {
   readonly ours: Server;
   readonly bare: Server;
@@ -61,16 +56,8 @@ interface Servers {
 }
 
 /** @returns microseconds of CPU time for each look-up */
-async function cpuOf(
-  load: Load,
-  { port, pid }: Server,
-  lookUps: number,
-  atOnce: number,
-  nodes: number,
-): Promise<number> {
-  const cpu = cpuMs(pid);
-  await load.lookUp(port, lookUps, atOnce, { nodes });
-  return ((cpuMs(pid) - cpu) / lookUps) * 1000;
+async function cpuOf(load: Load, server: Server, lookUps: number, atOnce: number, nodes: number): Promise<number> {
+  return (await speedOf(load, server, lookUps, atOnce, { nodes })).cpuUs;
 }
 
 /** The first look-up of each name, in processes that have just started. */
@@ -123,15 +110,13 @@ async function besideConsul(load: Load): Promise<readonly Row[]> {
     args: ["--domain", SERVICE, "--register", "none", "--dns", `127.0.0.1:${consul.dnsPort}`, ...BY_DNS],
   });
   const bare = await startAskingServer(consul.dnsPort, `n1.${SERVICE}.service.consul`);
-  // The bare server does not repeat a query, and a datagram is lost where many more are under way.
-  const rate = async (port: number, asked: number) => {
-    const ms = await load.lookUp(port, FEWER, AT_ONCE[0], { nodes: asked, host: `@${SERVICE}` });
-    return (FEWER / ms) * 1000;
-  };
+  // The bare server does not repeat a query, and an agent that is asked by many more at once loses some.
+  const rate = async (server: Server, nodes: number) =>
+    (await speedOf(load, server, FEWER, AT_ONCE[0], { nodes, host: `@${SERVICE}` })).perSecond;
   const [ours, peer]: [number[], number[]] = [[], []];
   for (let round = 0; round <= ROUNDS; round++) {
-    ours.push(await rate(daemon.port, NODES));
-    peer.push(await rate(bare.port, 0));
+    ours.push(await rate({ port: daemon.port, pid: daemon.child.pid }, NODES));
+    peer.push(await rate(bare, 0));
   }
   nodes.release();
   await Promise.all([daemon.stop(), bare.stop(), stop()]);

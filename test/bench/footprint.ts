@@ -42,13 +42,10 @@ export async function benchFootprint(): Promise<void> {
   if (!consul) process.stderr.write("without Consul, which is not there (bash test/install-peers.sh)\n");
   const programs = [EMPTY, SERVE, ...(consul ? [[...SERVE, ...CONSUL, consul.url]] : [])];
   const runs: { startMs: number; kib: number }[][] = programs.map(() => []);
-  try {
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [index, args] of programs.entries()) runs[index]?.push(await once(args));
-    }
-  } finally {
-    await consul?.stop();
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, args] of programs.entries()) runs[index]?.push(await once(args));
   }
+  await consul?.stop();
   const of = (index: number, key: "startMs" | "kib") => median((runs[index] ?? []).map((result) => result[key]));
   const peerName = "empty script";
   const [startMs, mib] = [of(0, "startMs"), of(0, "kib") / 1024];

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "../support/child.js";
 import { findProgram } from "../support/environment.js";
 import { temporaryFolder } from "../support/temporary.js";
+import { cpuMs } from "./measure.js";
 
 /** What is looked up in place of `bench`. */
 interface AskedNodes {
@@ -32,6 +33,29 @@ interface Finding {
   readonly ms: number;
   /** Look-ups that found no node. */
   readonly misses: number;
+}
+
+/** A process that is asked. */
+export interface Server {
+  readonly port: number;
+  readonly pid: number;
+}
+
+export interface Speed {
+  readonly perSecond: number;
+  /** CPU time of the server for each look-up, microseconds. */
+  readonly cpuUs: number;
+}
+
+/** As Load.lookUp, of one server. */
+export async function speedOf(
+  load: Load,
+  { port, pid }: Server,
+  ...[count, atOnce, asked]: [count: number, atOnce: number, asked?: AskedNodes]
+): Promise<Speed> {
+  const cpu = cpuMs(pid);
+  const elapsed = await load.lookUp(port, count, atOnce, asked);
+  return { perSecond: (count / elapsed) * 1000, cpuUs: ((cpuMs(pid) - cpu) / count) * 1000 };
 }
 
 const source = (name: string) => fileURLToPath(new URL(name, import.meta.url));
